@@ -24,14 +24,18 @@ func git(_ path: String, _ version: Version) -> Package.Dependency {
 }
 
 let argumentParser = Target.Dependency.product(
-    name: "ArgumentParser", package: "swift-argument-parser")
+    name: "ArgumentParser",
+    package: "swift-argument-parser"
+)
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nio: [Target.Dependency] = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOWebSocket"].map {
     .product(name: $0, package: "swift-nio")
 }
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let lifecycle = Target.Dependency.product(
-    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    name: "ServiceLifecycle",
+    package: "swift-service-lifecycle"
+)
 
 let package = Package(
     name: "culvert",
@@ -53,32 +57,109 @@ let package = Package(
         git("swift-server/swift-service-lifecycle", "2.13.0"),
     ],
     targets: [
+        // Ground
         module("Bytes"),
         module("SansIO", ["Bytes"]),
+        .target(name: "CCrypto", linkerSettings: [.linkedLibrary("crypto")]),
+        module("Ciphers", ["CCrypto", "Bytes", "SansIO"]),
+
+        // Protocols
         module("IP", ["Bytes", "SansIO"]),
-        tests("BytesTests", ["Bytes"]),
-        tests("SansIOTests", ["SansIO"]),
+        module("DNS", ["Bytes", "SansIO", "IP"]),
+        module("WireGuard", ["Bytes", "SansIO", "Ciphers"]),
+
+        // Shared between roles
+        module("Peering", ["Bytes", "SansIO", "Ciphers", "IP", "WireGuard"]),
+        module("Control", ["Bytes", "SansIO", "IP"]),
+
+        // Roles
+        module("Policy", ["Bytes", "SansIO", "IP", "DNS", "Control"]),
         module(
-            "Portal",
+            "Client",
+            ["Bytes", "SansIO", "Ciphers", "IP", "DNS", "WireGuard", "Peering", "Control"]
+        ),
+        module(
+            "Gateway",
+            ["Bytes", "SansIO", "Ciphers", "IP", "DNS", "WireGuard", "Peering", "Control"]
+        ),
+
+        // Edges
+        .target(name: "CLinux"),
+        module("Linux", ["CLinux", "Bytes", "SansIO", "IP"]),
+        module(
+            "Daemon",
             [
-                .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
-                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
-                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Mustache", package: "swift-mustache"),
+                "Bytes", "SansIO", "IP", "DNS", "Control", "Linux",
                 .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "_CryptoExtras", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
+                .product(name: "Yams", package: "Yams"),
                 logging, nioSSL, lifecycle,
             ] + nio
         ),
         module(
-            "Daemon",
-            [logging, nioSSL, lifecycle, argumentParser, .product(name: "Yams", package: "Yams")] + nio
+            "Portal",
+            [
+                "Bytes", "SansIO", "IP", "DNS", "Control", "Policy",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "_CryptoExtras", package: "swift-crypto"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "Mustache", package: "swift-mustache"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "Yams", package: "Yams"),
+                logging, nioSSL, lifecycle,
+            ] + nio
         ),
+        module("Lab", []),
+        .executableTarget(
+            name: "culvert",
+            dependencies: [
+                "Bytes", "SansIO", "Ciphers", "IP", "DNS", "WireGuard", "Peering", "Control",
+                "Policy", "Client", "Gateway", "Linux", "Daemon", "Portal", "Lab",
+                argumentParser, logging, lifecycle,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ] + nio,
+            swiftSettings: house
+        ),
+
+        // Tests
+        tests("BytesTests", ["Bytes"]),
+        tests("SansIOTests", ["SansIO"]),
+        tests("CiphersTests", ["Bytes", "Ciphers"]),
+        tests("IPTests", ["Bytes", "SansIO", "IP"]),
+        tests("DNSTests", ["Bytes", "SansIO", "IP", "DNS"]),
+        tests("WireGuardTests", ["Bytes", "SansIO", "Ciphers", "WireGuard"]),
+        tests(
+            "PeeringTests",
+            ["Bytes", "SansIO", "Ciphers", "IP", "WireGuard", "Peering"]
+        ),
+        tests("ControlTests", ["Bytes", "SansIO", "IP", "Control"]),
+        tests("PolicyTests", ["Bytes", "SansIO", "IP", "DNS", "Control", "Policy"]),
+        tests(
+            "ClientTests",
+            [
+                "Bytes", "SansIO", "Ciphers", "IP", "DNS", "WireGuard", "Peering", "Control",
+                "Client",
+            ]
+        ),
+        tests(
+            "GatewayTests",
+            [
+                "Bytes", "SansIO", "Ciphers", "IP", "DNS", "WireGuard", "Peering", "Control",
+                "Gateway",
+            ]
+        ),
+        tests("LinuxTests", ["CLinux", "Bytes", "SansIO", "IP", "Linux"]),
+        tests("TidyTests"),
+        tests("EndToEnd", ["Lab"]),
     ]
 )

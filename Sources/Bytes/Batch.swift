@@ -44,7 +44,7 @@ public struct Batch: ~Copyable {
 
     /// The memory that the packets lie in; the host reads straight into it.
     public var block: Block
-    private var packets = InlineArray<64, Packet>(repeating: Packet())
+    private var packets = [Packet](repeating: Packet(), count: 64)
     /// Entries that the host has put in.
     public private(set) var count = 0
     /// The first entry not taken yet: a core works on `first..<count`.

@@ -44,14 +44,14 @@ public struct Outbox: ~Copyable {
     private var network: Block
     private var networkUsed = 0
     private var networkReserved = 0
-    private var runs = InlineArray<128, Run>(repeating: Run())
+    private var runs = [Run](repeating: Run(), count: 128)
     /// How many runs wait.
     public private(set) var runCount = 0
 
     private var tunnel: Block
     private var tunnelUsed = 0
     private var tunnelReserved = 0
-    private var packets = InlineArray<128, TunnelPacket>(repeating: TunnelPacket())
+    private var packets = [TunnelPacket](repeating: TunnelPacket(), count: 128)
     /// How many tunnel packets wait.
     public private(set) var tunnelPacketCount = 0
 

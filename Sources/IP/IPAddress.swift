@@ -10,7 +10,9 @@ public struct IPAddress: Hashable, Sendable {
     @inlinable public init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
 
     /// An IPv4 address by its 32 bits.
-    @inlinable public init(ipv4: UInt32) { self.init(high: 0, low: 0xffff_0000_0000 | UInt64(ipv4)) }
+    @inlinable public init(ipv4: UInt32) {
+        self.init(high: 0, low: 0xffff_0000_0000 | UInt64(ipv4))
+    }
 
     /// Whether it is IPv4.
     @inlinable public var isIPv4: Bool { high == 0 && low >> 32 == 0xffff }
@@ -132,7 +134,9 @@ extension IPAddress: LosslessStringConvertible {
             let part = rest.prefix { $0 != colon }
             if part.contains(UInt8(ascii: ".")) {
                 guard part.endIndex == rest.endIndex, let ipv4 = parseIPv4(part) else { return nil }
-                let words = [UInt16(truncatingIfNeeded: ipv4 >> 16), UInt16(truncatingIfNeeded: ipv4)]
+                let words = [
+                    UInt16(truncatingIfNeeded: ipv4 >> 16), UInt16(truncatingIfNeeded: ipv4),
+                ]
                 if gap { after += words } else { before += words }
                 rest = []
                 break

@@ -14,7 +14,7 @@ extension Endpoint: LosslessStringConvertible {
     /// `203.0.113.9:51830` or `[2001:db8::9]:51830`.
     public init?(_ text: String) {
         guard let colon = text.lastIndex(of: ":"),
-            let port = UInt16(text[text.index(after: colon)...])
+            let port = UInt16(digits: text[text.index(after: colon)...])
         else { return nil }
         var host = text[..<colon]
         let bracketed = host.hasPrefix("[") && host.hasSuffix("]")

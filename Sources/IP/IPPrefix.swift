@@ -28,8 +28,8 @@ public struct IPPrefix: Hashable, Sendable {
 
     /// Whether `other` lies inside.
     public func contains(_ other: IPAddress) -> Bool {
-        guard other.family == family else { return false }
-        let kept = bitCount + 128 - family.bitCount
+        guard other.isIPv4 == address.isIPv4 else { return false }
+        let kept = bitCount + (address.isIPv4 ? 96 : 0)
         return other.high & Self.mask(kept) == address.high
             && other.low & Self.mask(kept - 64) == address.low
     }
@@ -54,9 +54,9 @@ extension IPPrefix: LosslessStringConvertible {
             return
         }
         guard let address = IPAddress(String(text[..<slash])),
-            let bits = Int(text[text.index(after: slash)...])
+            let bits = UInt8(digits: text[text.index(after: slash)...])
         else { return nil }
-        self.init(address, bitCount: bits)
+        self.init(address, bitCount: Int(bits))
     }
 
     public var description: String { "\(address)/\(bitCount)" }

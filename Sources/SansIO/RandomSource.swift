@@ -68,7 +68,9 @@ public struct RandomSource: RandomNumberGenerator, Sendable {
 
     /// RFC 8439 section 2.1.
     private mutating func quarterRound(_ a: Int, _ b: Int, _ c: Int, _ d: Int) {
-        func rotate(_ value: UInt32, _ bits: UInt32) -> UInt32 { value << bits | value >> (32 - bits) }
+        func rotate(_ value: UInt32, _ bits: UInt32) -> UInt32 {
+            value << bits | value >> (32 - bits)
+        }
         block[a] &+= block[b]
         block[d] = rotate(block[d] ^ block[a], 16)
         block[c] &+= block[d]

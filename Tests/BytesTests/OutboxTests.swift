@@ -72,7 +72,9 @@ struct OutboxTests {
         outbox.joinLastTunnelPacket(payload: 4..<8, offload: .none)
         #expect(outbox.tunnelPacketCount == 1)
         #expect(
-            outbox.bytes(ofTunnelPacket: 0).array == [1, 2, 3, 4, 5, 6, 7, 8, 0x15, 0x16, 0x17, 0x18]
+            outbox.bytes(ofTunnelPacket: 0).array == [
+                1, 2, 3, 4, 5, 6, 7, 8, 0x15, 0x16, 0x17, 0x18,
+            ]
         )
     }
 }

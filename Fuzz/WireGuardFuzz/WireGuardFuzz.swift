@@ -1,0 +1,18 @@
+// # WireGuardFuzz
+//
+// libFuzzer's way to `FuzzEntry.wireGuard`.
+
+internal import FuzzDriver
+internal import FuzzEntries
+
+/// One input.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    unsafe FuzzEntry.wireGuard.run(start, count)
+}
+
+/// Where the program begins.
+@_cdecl("WireGuardFuzz_main")
+public func main(_ argumentCount: CInt, _ arguments: ProgramArguments?) -> CInt {
+    unsafe FuzzEntry.wireGuard.main(argumentCount, arguments, testOneInput)
+}

@@ -1,0 +1,27 @@
+#define _GNU_SOURCE 1
+#include "CLinux.h"
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+
+_Static_assert(sizeof(struct culvert_message) == sizeof(struct mmsghdr), "mmsghdr");
+
+int culvert_recvmmsg(int descriptor, struct culvert_message *messages, unsigned int count) {
+    return recvmmsg(descriptor, (struct mmsghdr *)messages, count, MSG_DONTWAIT, NULL);
+}
+int culvert_sendmmsg(int descriptor, struct culvert_message *messages, unsigned int count) {
+    return sendmmsg(descriptor, (struct mmsghdr *)messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+int culvert_unshare_network(void) { return unshare(CLONE_NEWNET); }
+int culvert_enter_network(int descriptor) { return setns(descriptor, CLONE_NEWNET); }
+int culvert_unshare_mounts(void) {
+    return unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? -1 : 0;
+}
+int culvert_bind_mount(const char *source, const char *target) {
+    return mount(source, target, NULL, MS_BIND, NULL);
+}
+int culvert_name_thread(const char *name) { return pthread_setname_np(pthread_self(), name); }
+int culvert_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+int culvert_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }

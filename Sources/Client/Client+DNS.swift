@@ -1,0 +1,127 @@
+internal import Bytes
+internal import Control
+internal import DNS
+internal import IP
+internal import Peering
+internal import SansIO
+
+extension Client {
+    /// The port of DNS (RFC 1035 4.2).
+    private static var dnsPort: UInt16 { 53 }
+
+    static func name(_ text: String) -> Name? { Name(text) }
+
+    /// A packet to a sentinel: a query over UDP, or something that nobody serves.
+    mutating func receiveQuery(
+        _ bytes: RawSpan,
+        _ header: PacketHeader,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        guard header.isUDP, header.destinationPort == Self.dnsPort, !header.isFragment else {
+            refuse(header.isTCP ? .reset : .portUnreachable, bytes, header, into: &outbox)
+            return
+        }
+        let query = bytes.extracting(header.payloadOffset..<header.totalByteCount)
+        let asker = Asker(
+            sentinel: header.destination,
+            path: .datagram(source: header.sourceEndpoint)
+        )
+        resolve(query, from: asker, at: now, into: &outbox)
+    }
+
+    mutating func resolve(
+        _ query: RawSpan,
+        from asker: Asker,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        // A sentinel that is not in use is as silent as a dead server.
+        guard stub?.sentinels.upstream(of: asker.sentinel) != nil,
+            let outcome = stub?.resolve(query, from: asker, at: now)
+        else {
+            if case .stream(let id) = asker.path { output(.streamAnswer(id: id, bytes: nil)) }
+            return
+        }
+        switch outcome {
+        case .answer(let bytes):
+            answer(asker, bytes, into: &outbox)
+            if let slot = Self.askedSlot(query, stub) { retryName(slot) }
+        case .forward(let exchange): output(.exchange(exchange))
+        case .wait: break
+        case .drop:
+            if case .stream(let id) = asker.path { output(.streamAnswer(id: id, bytes: nil)) }
+        }
+    }
+
+    /// The proxy slot of the name that a query asks for; nil for other names.
+    private static func askedSlot(_ query: RawSpan, _ stub: borrowing StubResolver?) -> Int? {
+        guard let question = (try? MessageView(query))?.question else { return nil }
+        switch stub {
+        case .some(let stub): return stub.proxies.slot(of: question.name)
+        case .none: return nil
+        }
+    }
+
+    /// Sends an answer back the way that its question came.
+    mutating func answer(_ asker: Asker, _ bytes: [UInt8], into outbox: inout Outbox) {
+        // What the answer rests on is on disk before the answer leaves.
+        persistNames()
+        switch asker.path {
+        case .stream(let id): output(.streamAnswer(id: id, bytes: bytes))
+        case .datagram(let source):
+            let ip = IPHeader(
+                from: asker.sentinel,
+                to: source.address,
+                transportProtocol: .udp,
+                hopLimit: IP.Refusal.Limits.hopLimit
+            )
+            let udp = UDPHeader(sourcePort: Self.dnsPort, destinationPort: source.port)
+            let packet = ip.packet(udp, payload: bytes)
+            var room = outbox.reserveTunnel(packet.count)
+            guard room.byteCount == packet.count else { return }
+            room.write(packet.rawSpan, at: 0)
+            outbox.commitTunnel(byteCount: packet.count)
+        }
+    }
+
+    /// Puts out what the names log must hold.
+    mutating func persistNames() {
+        for _ in 0..<Limits.records {
+            guard let record = stub?.proxies.popRecord() else { return }
+            output(.persist(record))
+        }
+    }
+
+    /// Sends the answers that became ready by themselves.
+    mutating func sendReplies(into outbox: inout Outbox) {
+        while outbox.hasTunnelRoom(packets: 1, byteCount: Limits.tunnelRoom),
+            let reply = stub?.popReply()
+        {
+            answer(reply.asker, reply.bytes, into: &outbox)
+        }
+        persistNames()
+    }
+
+    mutating func finishExchange(
+        _ token: UInt64,
+        with bytes: [UInt8]?,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        guard let reply = stub?.finish(token, with: bytes, at: now) else { return }
+        answer(reply.asker, reply.bytes, into: &outbox)
+    }
+
+    /// The nameservers that sentinels stand for: the admin's where there are any, else the host's.
+    var upstreams: [Endpoint] {
+        let configured = dns.upstreams.compactMap(Self.upstream)
+        return configured.isEmpty ? hostResolvers : configured
+    }
+
+    /// `ip[:port]`; nil for what needs another transport.
+    static func upstream(_ text: String) -> Endpoint? {
+        if let address = IPAddress(text) { return Endpoint(address, port: dnsPort) }
+        return Endpoint(text)
+    }
+}

@@ -1,0 +1,149 @@
+internal import Bytes
+internal import Control
+internal import DNS
+internal import IP
+internal import Peering
+internal import SansIO
+
+extension Client {
+    /// A connection that a packet can take now.
+    struct Way {
+        var peer: PeerIndex
+        /// The proxy table's slot of the destination; -1 for none.
+        var slot: Int
+        /// The resource that it is for; nil for the gateway itself.
+        var resource: ResourceID?
+        /// When the lease ends.
+        var end: Instant
+    }
+
+    /// What becomes of a packet.
+    enum Route {
+        case send(Way)
+        /// It waits for what the resource needs.
+        case hold(ResourceID)
+        /// Its sender is told.
+        case refuse(IP.Refusal)
+        case drop
+    }
+
+    /// Decides about a packet of the host. What is missing is asked for by ``hold``.
+    mutating func route(
+        _ header: PacketHeader,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) -> Route {
+        guard header.isTCP || header.isUDP || header.isICMP || header.isLaterFragment else {
+            return .refuse(.protocolUnreachable)
+        }
+        let destination = header.destination
+        if stub?.proxies.covers(destination) ?? false {
+            return routeToName(header, at: now, into: &outbox)
+        }
+        if plan.tunnel.contains(where: { $0.contains(destination) }) {
+            return routeToGateway(destination)
+        }
+        switch router.choose(for: header) {
+        case .resource(let id):
+            return routeToResource(id, slot: -1, header, at: now, into: &outbox)
+        case .filtered:
+            counters.filtered += 1
+            return .refuse(.prohibited)
+        case .none:
+            counters.unknownDestination += 1
+            return .refuse(.networkUnreachable)
+        }
+    }
+
+    private mutating func routeToName(
+        _ header: PacketHeader,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) -> Route {
+        guard let place = stub?.proxies.place(of: header.destination),
+            let matching = stub?.resources(of: place.slot)
+        else {
+            counters.unknownDestination += 1
+            return .refuse(.hostUnreachable)
+        }
+        switch router.choose(among: matching, for: header) {
+        case .resource(let id):
+            return routeToResource(id, slot: place.slot, header, at: now, into: &outbox)
+        case .filtered:
+            counters.filtered += 1
+            return .refuse(.prohibited)
+        case .none:
+            counters.unknownDestination += 1
+            return .refuse(.hostUnreachable)
+        }
+    }
+
+    /// A gateway's own address: reachable while we are connected to it; other clients are not.
+    private mutating func routeToGateway(_ destination: IPAddress) -> Route {
+        for gateway in gateways where gateway.tunnel.contains(destination) {
+            guard gateway.health == .connected else { break }
+            let end = Instant(nanoseconds: .max)
+            return .send(Way(peer: gateway.peer, slot: -1, resource: nil, end: end))
+        }
+        counters.unknownDestination += 1
+        return .refuse(.hostUnreachable)
+    }
+
+    private mutating func routeToResource(
+        _ id: ResourceID,
+        slot: Int,
+        _ header: PacketHeader,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) -> Route {
+        // An error about a flow that has no lease any more is of no use to anybody.
+        if header.isICMPError, authorizations[id]?.lease == nil { return .drop }
+        var authorization = authorization(of: id)
+        authorization.lastUsed = now
+        if slot >= 0, let name = stub?.proxies.name(of: slot) {
+            authorization.name = (name.description, slot)
+        }
+        authorizations[id] = authorization
+        if let denial = authorization.denial, denial.until > now {
+            counters.denied += 1
+            return .refuse(Self.refusal(of: denial))
+        }
+        guard let lease = authorization.lease, lease.endsAt > now,
+            let gateway = gateways.first(where: { $0.id == lease.gateway }),
+            gateway.health == .connected
+        else { return .hold(id) }
+        let way = Way(peer: gateway.peer, slot: slot, resource: id, end: lease.endsAt)
+        guard slot >= 0 else { return .send(way) }
+        return routeToTold(way, id, at: now, into: &outbox)
+    }
+
+    /// A name must be known to its gateway before packets for it make sense there.
+    private mutating func routeToTold(
+        _ way: Way,
+        _ id: ResourceID,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) -> Route {
+        let key = NameKey(peer: way.peer, slot: way.slot)
+        guard let known = names[key], known.resource == id else {
+            tell(key, of: id, isGranted: false, at: now, into: &outbox)
+            return .hold(id)
+        }
+        switch known.state {
+        case .active: return .send(way)
+        case .told(_, _, let isGranted): return isGranted ? .send(way) : .hold(id)
+        case .inactive(let status, let until):
+            guard until > now else {
+                tell(key, of: id, isGranted: false, at: now, into: &outbox)
+                return .hold(id)
+            }
+            counters.unreachable += 1
+            return .refuse(status == .nameMismatch ? .prohibited : .hostUnreachable)
+        }
+    }
+
+    /// What the sender of a packet is told of a denial.
+    static func refusal(of denial: Authorization.Denial) -> IP.Refusal {
+        denial.refusal.code == .offline ? .hostUnreachable : .prohibited
+    }
+}

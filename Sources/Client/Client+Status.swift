@@ -1,0 +1,170 @@
+internal import Bytes
+public import Control
+public import IP
+internal import Peering
+public import SansIO
+
+extension Client {
+    /// How a client does, for people and for programs.
+    public struct Status: Hashable, Sendable, Codable {
+        /// The account's display name; nil before the first welcome.
+        public var account: String?
+        /// Who is signed in; nil before the first welcome.
+        public var actor: String?
+        /// What people call this device.
+        public var device: String?
+        /// Our own addresses in the tunnel.
+        public var tunnel: [IPAddress]
+        /// Whether there is a session with the portal.
+        public var isPortalConnected: Bool
+        /// Why the portal ended the last session, in a sentence.
+        public var portalRefusal: String?
+        /// All that may be reached, by identifier.
+        public var resources: [ResourceStatus]
+        /// The gateways that we are connected to, or try to be.
+        public var gateways: [GatewayStatus]
+        /// Nameservers that the host is given, and whom they stand for.
+        public var nameservers: [NameserverStatus]
+    }
+
+    /// One resource.
+    public struct ResourceStatus: Hashable, Sendable, Codable {
+        /// What is known of the permission.
+        public enum State: String, Hashable, Sendable, Codable {
+            /// No packet asked for it, or its lease ended.
+            case idle
+            /// The portal has been asked.
+            case asking
+            /// A lease is there.
+            case leased
+            /// The portal said no.
+            case denied
+        }
+
+        public var id: ResourceID
+        public var name: String
+        /// What people ask for: pattern, network, or `internet`.
+        public var address: String
+        public var site: String
+        /// Whether a gateway of the site is connected to the portal; nil means unknown.
+        public var isOnline: Bool?
+        public var state: State
+        /// The gateway that serves it.
+        public var gateway: GatewayID?
+        /// How long the lease lives.
+        public var leaseSeconds: Int64?
+        /// Why it was denied, and which conditions failed.
+        public var reasons: [String]
+    }
+
+    /// One gateway.
+    public struct GatewayStatus: Hashable, Sendable, Codable {
+        /// How the connection does.
+        public enum State: String, Hashable, Sendable, Codable {
+            case connecting, connected, distress, lost
+        }
+
+        public var id: GatewayID
+        public var name: String
+        public var state: State
+        /// Where packets go; nil before the first answer.
+        public var remote: String?
+        /// Where they leave from; nil means the kernel's choice.
+        public var local: String?
+        /// `direct` or `relayed`.
+        public var path: String
+        /// The path's round trip in microseconds; nil before it was measured.
+        public var roundTripMicroseconds: Int64?
+        public var bytesIn: UInt64
+        public var bytesOut: UInt64
+        /// Seconds since something was heard.
+        public var silentSeconds: Int64?
+    }
+
+    /// One nameserver.
+    public struct NameserverStatus: Hashable, Sendable, Codable {
+        public var sentinel: IPAddress
+        /// Address and port.
+        public var upstream: String
+    }
+
+    /// A snapshot.
+    public func status(at now: Instant) -> Status {
+        Status(
+            account: identity == nil ? nil : account,
+            actor: identity?.actor,
+            device: identity?.name,
+            tunnel: identity?.tunnel ?? [],
+            isPortalConnected: isPortalConnected,
+            portalRefusal: portalRefusal?.sentence,
+            resources: router.ids.compactMap { id in router[id].map { status(of: $0, at: now) } },
+            gateways: gateways.map { status(of: $0, at: now) },
+            nameservers: nameservers
+        )
+    }
+
+    private var nameservers: [NameserverStatus] {
+        switch stub {
+        case .some(let stub):
+            stub.sentinels.mappings.map {
+                NameserverStatus(sentinel: $0.sentinel, upstream: $0.upstream.description)
+            }
+        case .none: []
+        }
+    }
+
+    private func status(of resource: ResourceForClient, at now: Instant) -> ResourceStatus {
+        let authorization = authorizations[resource.id]
+        let lease = authorization?.lease.flatMap { $0.endsAt > now ? $0 : nil }
+        let denial = authorization?.denial.flatMap { $0.until > now ? $0 : nil }
+        let state: ResourceStatus.State =
+            if lease != nil {
+                .leased
+            } else if denial != nil {
+                .denied
+            } else if authorization?.request != nil {
+                .asking
+            } else {
+                .idle
+            }
+        return ResourceStatus(
+            id: resource.id,
+            name: resource.name,
+            address: resource.pattern ?? resource.address.text,
+            site: resource.site.name,
+            isOnline: resource.online,
+            state: state,
+            gateway: lease?.gateway,
+            leaseSeconds: lease.map { now.duration(to: $0.endsAt).components.seconds },
+            reasons: denial.map(Self.reasons) ?? []
+        )
+    }
+
+    /// What the portal said, then each condition that failed.
+    static func reasons(of denial: Authorization.Denial) -> [String] {
+        [denial.refusal.sentence] + denial.failed.map(\.sentence)
+    }
+
+    func status(of gateway: GatewayOnClient, at now: Instant) -> GatewayStatus {
+        let peer = pool.status(of: gateway.peer)
+        let state: GatewayStatus.State =
+            switch gateway.health {
+            case .connecting: .connecting
+            case .lost: .lost
+            case .connected: gateway.isSuspect ? .distress : .connected
+            }
+        let local = peer?.local ?? .unspecified
+        return GatewayStatus(
+            id: gateway.id,
+            name: gateway.name,
+            state: state,
+            remote: peer?.remote?.description,
+            local: local == .unspecified ? nil : local.address.description,
+            path: peer?.kind == .relayed ? "relayed" : "direct",
+            roundTripMicroseconds: peer?.roundTrip.map { $0.nanoseconds / 1000 },
+            bytesIn: peer?.bytesIn ?? 0,
+            bytesOut: peer?.bytesOut ?? 0,
+            silentSeconds: peer?.lastHeard.map { $0.duration(to: now).components.seconds }
+        )
+    }
+}

@@ -1,0 +1,141 @@
+internal import Bytes
+public import Control
+internal import DNS
+internal import IP
+internal import Peering
+public import SansIO
+public import WireGuard
+
+/// The client: it answers the host's name queries, finds out which resource a packet is for, gets
+/// it authorised by the first packet, and carries it to the gateway that serves it.
+///
+/// A packet from the tunnel device meets, in this order: what is dropped (multicast, wrong source),
+/// the sentinels, the choice of the resource, its filters, the lease, the gateway's connection, and
+/// for a name what the gateway said of it. What is missing is asked for, once, while the packet
+/// waits; what is refused is told to its sender at once. It opens no socket and asks no clock: the
+/// host does what ``pollOutput()`` says.
+///
+/// Everything about one resource's permission is in `Authorization`, about one gateway in
+/// `GatewayOnClient`, about a name there in `NameOnGateway`.
+public struct Client: ~Copyable, PacketMachine {
+    /// Bounds of a client.
+    public enum Limits {
+        /// Bytes that an outbox needs free before a datagram is opened.
+        static var tunnelRoom: Int { 2048 }
+        /// Names records written in one turn at most; the rest follows at once.
+        static var records: Int { 4096 }
+        /// Between two calls for the portal's help with a gateway that is not heard.
+        static var punchInterval: Duration { .seconds(2) }
+    }
+
+    var pool: PeerPool
+    private let keyText: KeyText
+    var random: RandomSource
+    var router = Router()
+    /// There from the first welcome on: before, the ranges are not known.
+    var stub: StubResolver?
+    /// The names log as read at the start, until it is used.
+    var savedNames: [UInt8]
+    var plan = AddressPlan.standard
+    var identity: ClientIdentity?
+    var account = ""
+    var dns = DNSSettings()
+    var withheld: WithheldNames?
+    var hostResolvers: [Endpoint] = []
+    var candidates: [Control.Candidate] = []
+    var isPortalConnected = false
+    var revisions = RevisionTracker()
+    /// Why the portal ended the last session; nil when it did not.
+    var portalRefusal: Control.Refusal?
+
+    var authorizations: [ResourceID: Authorization] = [:]
+    /// The resources that have an authorization; iterated in this order.
+    var authorized: [ResourceID] = []
+    var gateways: [GatewayOnClient] = []
+    var names: [NameKey: NameOnGateway] = [:]
+    /// Names whose answer is waited for.
+    var toldNames: [NameKey] = []
+    var epoch: UInt64 = 0
+    /// Resources whose packets found no room in the outbox, or wait for nothing any more.
+    var draining: [ResourceID] = []
+
+    var flows = FlowCache()
+    var sources = SourceCache()
+    var coalescer = Coalescer()
+    var outputs = OutputQueue<Output>(countMax: 4096)
+    var configuration = HostConfiguration()
+    /// When `advance` must be called for our own affairs; computed when something changed.
+    var ownDeadline: Instant?
+    var isDeadlineStale = false
+    var isShutDown = false
+    /// When the portal was last asked to let gateways open their NATs.
+    var punchedAt: Instant?
+    /// What was dropped and why, since the start.
+    public internal(set) var counters = ClientCounters()
+
+    /// - Parameters:
+    ///   - wallClock: The wall clock at one instant.
+    ///   - random: Keys, identifiers and query IDs are drawn from it.
+    ///   - names: The names log as it was on disk; empty at the first start.
+    public init(wallClock: WallStart, random: RandomSource, names: [UInt8] = []) {
+        var random = random
+        pool = PeerPool(role: .client, wallClock: wallClock, random: random.fork())
+        pool.setRefusedNetworks(AddressPlan.standard.all)
+        guard let text = KeyText(bytes: pool.publicKey.array) else {
+            preconditionFailure("both kinds of keys have 32 bytes")
+        }
+        keyText = text
+        self.random = random
+        savedNames = names
+    }
+
+    /// What gateways know us by; made anew with each client.
+    public var publicKey: Key { pool.publicKey }
+
+    /// The opening of a session with the portal.
+    public func hello(name: String, software: String, os: String) -> FromRole.Hello {
+        FromRole.Hello(
+            role: .client,
+            name: name,
+            software: software,
+            os: os,
+            publicKey: keyText,
+            candidates: candidates,
+            instance: revisions.instance,
+            revision: revisions.revision
+        )
+    }
+
+    /// A name at one gateway.
+    struct NameKey: Hashable {
+        var peer: PeerIndex
+        var slot: Int
+    }
+
+    public static func exchange(of output: Output) -> Exchange? {
+        guard case .exchange(let exchange) = output else { return nil }
+        return exchange
+    }
+
+    public static func command(answering token: UInt64, with bytes: [UInt8]?) -> Command? {
+        .exchangeAnswered(token: token, bytes: bytes)
+    }
+
+    public mutating func pollOutput() -> Output? { outputs.popFirst() }
+
+    public var nextDeadline: Instant? {
+        guard outputs.isEmpty, draining.isEmpty else { return Instant(nanoseconds: 0) }
+        var next = pool.nextDeadline
+        next = Self.earlier(next, ownDeadline)
+        switch stub {
+        case .some(let stub): next = Self.earlier(next, stub.nextDeadline)
+        case .none: break
+        }
+        return next
+    }
+
+    static func earlier(_ first: Instant?, _ second: Instant?) -> Instant? {
+        guard let first, let second else { return first ?? second }
+        return min(first, second)
+    }
+}

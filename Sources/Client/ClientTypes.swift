@@ -1,0 +1,114 @@
+public import Bytes
+public import Control
+public import IP
+public import SansIO
+
+extension Client {
+    /// What the control side and the host say to a client.
+    public enum Command: Sendable {
+        /// A message of the portal.
+        case portal(ToClient)
+        /// The session with the portal is open (its hello was sent), or gone.
+        case portalConnected(Bool)
+        /// The host's own nameservers, in order.
+        case hostResolvers([Endpoint])
+        /// The host's usable addresses and the port of the loop's sockets: at the start and after
+        /// each change.
+        case localAddresses([IPAddress], port: UInt16)
+        /// An exchange ended: with an answer, or (nil) it failed at once.
+        case exchangeAnswered(token: UInt64, bytes: [UInt8]?)
+        /// A DNS message came on a TCP connection to a sentinel.
+        case streamQuery(id: UInt64, sentinel: IPAddress, bytes: [UInt8])
+        /// Whether an internet resource takes the traffic to everywhere; on at the start.
+        case internetResource(isOn: Bool)
+        /// The host's DNS caches are to be emptied.
+        case flushNames
+        /// Say goodbye to all gateways; ``Output/finished`` follows.
+        case shutdown
+    }
+
+    /// What the host must do for a client.
+    public enum Output: Sendable, Equatable {
+        /// Send it to the portal; dropped where there is no session.
+        case toPortal(FromRole)
+        /// Ask a nameserver.
+        case exchange(Exchange)
+        /// Append to the names log before the outbox is sent; synced to the disk where it says so.
+        case persist(ProxyLogRecord)
+        /// The names log is this from now on: replace the file, then append.
+        case replaceNames([UInt8])
+        /// Set up addresses, routes and nameservers.
+        case configure(HostConfiguration)
+        /// Answer on a TCP connection; nil closes it.
+        case streamAnswer(id: UInt64, bytes: [UInt8]?)
+        /// Something that people may want to know.
+        case event(Event)
+        /// After ``Command/shutdown``: empty the outbox, then stop.
+        case finished
+    }
+
+    /// What the host must set up.
+    public struct HostConfiguration: Hashable, Sendable {
+        /// Addresses of the tunnel device.
+        public var tunnel: [IPAddress] = []
+        /// Networks that go to the tunnel device, the default route among them while an internet
+        /// resource is on.
+        public var routes: [IPPrefix] = []
+        /// Nameservers to be given to the host, in order.
+        public var sentinels: [IPAddress] = []
+        /// The search domain; nil means none.
+        public var search: String?
+        /// Domains whose names must reach our nameservers whatever other links claim.
+        public var domains: [String] = []
+        /// Whether the host's DNS caches must be emptied now.
+        public var flushesCaches = false
+
+        public init() {}
+    }
+
+    /// Something that people may want to know.
+    public enum Event: Sendable, Equatable {
+        /// A session with the gateway is there.
+        case gatewayConnected(GatewayID)
+        /// Nothing was heard of the gateway for too long.
+        case gatewayLost(GatewayID)
+        /// The gateway said goodbye.
+        case gatewayLeft(GatewayID)
+        /// The portal gave a lease.
+        case authorized(ResourceID, GatewayID)
+        /// The portal gave none, and why.
+        case denied(ResourceID, Control.Refusal)
+        /// A lease ended before its time, and why.
+        case leaseEnded(ResourceID, code: String, sentence: String)
+        /// The portal ended the session, and why.
+        case refused(Control.Refusal)
+    }
+}
+
+/// What a client dropped or refused, and why.
+public struct ClientCounters: Sendable, Equatable {
+    /// Packets from the tunnel device that cannot be read.
+    public var malformed: UInt64 = 0
+    /// Packets to many, or to nobody.
+    public var multicast: UInt64 = 0
+    /// Packets whose source is not our tunnel address.
+    public var wrongSource: UInt64 = 0
+    /// Packets to addresses that stand for nothing.
+    public var unknownDestination: UInt64 = 0
+    /// Packets that a resource's filters refuse.
+    public var filtered: UInt64 = 0
+    /// Packets refused because of a denial.
+    public var denied: UInt64 = 0
+    /// Packets whose sender was told that nobody serves them.
+    public var unreachable: UInt64 = 0
+    /// Packets of gateways from or to addresses that they must not use.
+    public var spoofed: UInt64 = 0
+    /// Outputs that found no room.
+    public var outputsRefused: UInt64 = 0
+    /// Packets kept for a lease, a path or a name.
+    public var held: UInt64 = 0
+    /// Kept packets that gave way to later ones.
+    public var overflowed: UInt64 = 0
+
+    public init() {}
+}

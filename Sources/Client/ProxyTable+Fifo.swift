@@ -1,0 +1,26 @@
+/// A first-in first-out queue whose room is given back as it empties.
+struct Fifo<Element> {
+    private var elements: [Element] = []
+    private var head = 0
+
+    var first: Element? { head < elements.count ? elements[head] : nil }
+    var count: Int { elements.count - head }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    mutating func popFirst() -> Element? {
+        guard head < elements.count else { return nil }
+        let element = elements[head]
+        head += 1
+        if head == elements.count {
+            elements.removeAll(keepingCapacity: true)
+            head = 0
+        } else if head >= 64, head * 2 >= elements.count {
+            elements.removeFirst(head)
+            head = 0
+        }
+        return element
+    }
+}
+
+extension Fifo: Sendable where Element: Sendable {}

@@ -1,0 +1,163 @@
+internal import Bytes
+
+/// A domain name in wire form, compared without regard to the case of ASCII letters (RFC 4343).
+///
+/// The case is kept: a name is written as it was read.
+public struct Name: Sendable {
+    /// Bounds of RFC 1035 section 2.3.4.
+    public enum Limits {
+        /// Bytes of one label.
+        public static var labelByteCount: Int { 63 }
+        /// Bytes of a name in wire form, with its lengths and the root.
+        public static var byteCount: Int { 255 }
+    }
+
+    /// The name in wire form, uncompressed: each label after its length, then a zero.
+    public let wire: [UInt8]
+
+    /// The root.
+    public static let root = Name(unchecked: [0])
+
+    /// - Parameter wire: Surely a name in wire form.
+    init(unchecked wire: [UInt8]) { self.wire = wire }
+
+    /// A name in uncompressed wire form that fills `wire`.
+    public init(wire: [UInt8]) throws(NameError) {
+        guard wire.count <= Limits.byteCount else { throw .tooLong(byteCount: wire.count) }
+        var offset = 0
+        while true {
+            guard offset < wire.count else { throw .truncated(offset: offset) }
+            let length = Int(wire[offset])
+            if length == 0 { break }
+            guard length <= Limits.labelByteCount else { throw .badLabelType(offset: offset) }
+            offset += 1 + length
+        }
+        guard offset + 1 == wire.count else { throw .trailingBytes(offset: offset + 1) }
+        self.wire = wire
+    }
+
+    /// A name of labels, leftmost first.
+    public init(labels: [[UInt8]]) throws(NameError) {
+        var wire: [UInt8] = []
+        for label in labels {
+            guard !label.isEmpty else { throw .emptyLabel(offset: wire.count) }
+            guard label.count <= Limits.labelByteCount else {
+                throw .labelTooLong(offset: wire.count)
+            }
+            wire.append(UInt8(label.count))
+            wire += label
+        }
+        wire.append(0)
+        guard wire.count <= Limits.byteCount else { throw .tooLong(byteCount: wire.count) }
+        self.wire = wire
+    }
+}
+
+/// Why something is not a domain name.
+public enum NameError: Error, Equatable {
+    /// The bytes end inside the name.
+    case truncated(offset: Int)
+    /// A length byte of 64 or more that is not a pointer (RFC 6891 section 5).
+    case badLabelType(offset: Int)
+    /// A pointer that does not point backwards.
+    case badPointer(offset: Int)
+    /// More than 255 bytes.
+    case tooLong(byteCount: Int)
+    /// A label of more than 63 bytes.
+    case labelTooLong(offset: Int)
+    /// Two dots in a row, or a dot at the start.
+    case emptyLabel(offset: Int)
+    /// A backslash with neither three digits up to 255 nor a character behind it.
+    case badEscape(offset: Int)
+    /// A character outside ASCII; such names are written as A-labels (RFC 5890).
+    case notASCII(offset: Int)
+    /// Bytes behind the root.
+    case trailingBytes(offset: Int)
+}
+
+// MARK: - Labels
+
+extension Name {
+    /// How many labels, without the root.
+    public var labelCount: Int {
+        var (count, offset) = (0, 0)
+        while wire[offset] != 0 {
+            offset += 1 + Int(wire[offset])
+            count += 1
+        }
+        return count
+    }
+
+    /// Whether it is the root.
+    public var isRoot: Bool { wire.count == 1 }
+
+    /// The labels, leftmost first.
+    public var labels: [[UInt8]] {
+        var all: [[UInt8]] = []
+        var offset = 0
+        while wire[offset] != 0 {
+            let end = offset + 1 + Int(wire[offset])
+            all.append(Array(wire[offset + 1..<end]))
+            offset = end
+        }
+        return all
+    }
+
+    /// The name without its leftmost label; nil for the root.
+    public var parent: Name? {
+        isRoot ? nil : Name(unchecked: Array(wire[(1 + Int(wire[0]))...]))
+    }
+
+    /// Whether it is `other`, or lies below it.
+    public func isAtOrBelow(_ other: Name) -> Bool {
+        guard other.wire.count <= wire.count else { return false }
+        let start = wire.count - other.wire.count
+        var offset = 0
+        while offset < start { offset += 1 + Int(wire[offset]) }
+        guard offset == start else { return false }
+        for index in other.wire.indices where wire[start + index].folded != other.wire[index].folded
+        {
+            return false
+        }
+        return true
+    }
+}
+
+extension UInt8 {
+    /// An ASCII letter in lower case; any other byte as it is. Length bytes never change, so whole
+    /// wire forms can be folded.
+    @inlinable var folded: UInt8 { self &- 65 < 26 ? self | 0x20 : self }
+}
+
+// MARK: - Comparison
+
+extension Name: Hashable {
+    public static func == (lhs: Name, rhs: Name) -> Bool {
+        guard lhs.wire.count == rhs.wire.count else { return false }
+        for index in lhs.wire.indices where lhs.wire[index].folded != rhs.wire[index].folded {
+            return false
+        }
+        return true
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        var word: UInt64 = 0
+        for (index, byte) in wire.enumerated() {
+            word = word << 8 | UInt64(byte.folded)
+            if index & 7 == 7 { hasher.combine(word) }
+        }
+        hasher.combine(word)
+    }
+}
+
+extension Name: Comparable {
+    /// The canonical order of RFC 4034 section 6.1: by labels from the right.
+    public static func < (lhs: Name, rhs: Name) -> Bool {
+        let (left, right) = (lhs.labels, rhs.labels)
+        for (one, other) in zip(left.reversed(), right.reversed()) {
+            let (a, b) = (one.map(\.folded), other.map(\.folded))
+            if a != b { return a.lexicographicallyPrecedes(b) }
+        }
+        return left.count < right.count
+    }
+}

@@ -1,0 +1,348 @@
+internal import Bytes
+public import Control
+internal import Foundation
+public import Logging
+internal import Linux
+public import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+internal import NIOWebSocket
+internal import SansIO
+internal import Synchronization
+
+/// The connection of a client or gateway to its portal: WebSocket on TLS, made again whenever it
+/// breaks, for ever (behaviour page, section 7).
+///
+///     waiting ──dial──▶ open ──broken, refused──▶ waiting (back-off, or the portal's Retry-After)
+///                         └──refused: sign in──▶ ended
+public final class ControlChannel<Incoming: ControlMessage>: Sendable {
+    /// Bounds of the channel.
+    public enum Limits {
+        /// From the first packet to the WebSocket.
+        public static var connectTime: TimeAmount { .seconds(15) }
+        /// Messages that wait to be written; more are dropped, and asked for again by their timers.
+        public static var queuedMessages: Int { 1_000 }
+        /// Bytes of a refusal's body.
+        public static var refusalByteCount: Int { 64 << 10 }
+    }
+
+    /// What happened.
+    public enum Event: Sendable {
+        /// The channel is open; nothing was said on it yet.
+        case opened
+        /// The portal said something.
+        case message(Incoming)
+        /// The portal said something that cannot be read; ask for the whole state.
+        case unreadable
+        /// The channel is closed; it will be opened again.
+        case closed(Sentence)
+        /// The portal refused for good; only a person can mend it.
+        case refusedForGood(Refusal)
+    }
+
+    private typealias Frames = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
+    private typealias Plain = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
+    private enum Dialled: Sendable {
+        case frames(Frames)
+        case refused(Plain)
+    }
+
+    private let token: Token
+    private let mark: UInt32?
+    private let lookup: HostLookup
+    private let trust: PortalTrust
+    private let logger: Logger
+    private let outgoing = Mutex<AsyncStream<FromRole>.Continuation?>(nil)
+
+    /// - Parameters:
+    ///   - token: Names the portal and proves who we are.
+    ///   - mark: The firewall mark of its connections.
+    public init(token: Token, mark: UInt32?, lookup: HostLookup, logger: Logger) {
+        self.token = token
+        self.mark = mark
+        self.lookup = lookup
+        self.logger = logger
+        trust = PortalTrust(token: token, url: token.url)
+    }
+
+    /// Queues a message; dropped while the channel is closed.
+    public func send(_ message: FromRole) {
+        outgoing.withLock { _ = $0?.yield(message) }
+    }
+
+    /// Keeps the channel open until the task is cancelled or the portal refuses for good.
+    public func run(_ onEvent: @escaping @Sendable (Event) async -> Void) async {
+        var backoff = Backoff()
+        var random = Kernel.randomSource()
+        while !Task.isCancelled {
+            let ending = await connectOnce(onEvent)
+            if case .refusal(let refusal) = ending, refusal.kind == .signIn {
+                await onEvent(.refusedForGood(refusal))
+                return
+            }
+            if case .worked = ending { backoff.reset() }
+            let delay = backoff.delay(retryAfter: ending.retryAfter, using: &random)
+            if !Task.isCancelled { await onEvent(.closed(ending.sentence(portal: token.url))) }
+            try? await Task.sleep(for: delay)
+        }
+    }
+
+    private enum Ending {
+        case worked(Sentence)
+        case failed(Sentence)
+        case refusal(Refusal)
+
+        var retryAfter: Duration? {
+            guard case .refusal(let refusal) = self else { return nil }
+            return refusal.retryAfterSeconds.map { .seconds(Int64($0)) }
+        }
+
+        func sentence(portal: PortalURL) -> Sentence {
+            switch self {
+            case .worked(let sentence), .failed(let sentence): sentence
+            case .refusal(let refusal):
+                Sentence("The portal at \(portal) says: \(refusal.sentence)")
+            }
+        }
+    }
+
+    private func connectOnce(_ onEvent: @escaping @Sendable (Event) async -> Void) async -> Ending {
+        let dialled: Dialled
+        do { dialled = try await dial() } catch {
+            return .failed(
+                trust.lastFailure
+                    ?? Sentence(
+                        "The portal at \(token.url) cannot be reached: \(Self.reason(error))."
+                    )
+            )
+        }
+        switch dialled {
+        case .refused(let plain): return await Self.refusal(of: plain)
+        case .frames(let frames):
+            var state = Conversation()
+            do {
+                try await converse(on: frames, &state, onEvent)
+            } catch {
+                logger.debug("control channel ended", metadata: ["error": "\(error)"])
+            }
+            if let refusal = state.refusal { return .refusal(refusal) }
+            let sentence = Sentence("The connection to the portal at \(token.url) was lost.")
+            return state.worked ? .worked(sentence) : .failed(sentence)
+        }
+    }
+
+    // MARK: - Dialling
+
+    private func dial() async throws -> Dialled {
+        let future: EventLoopFuture<Dialled> = try await MarkedConnection.bootstrap(mark: mark)
+            .resolver(lookup)
+            .connectTimeout(Limits.connectTime)
+            .connect(host: token.url.host, port: Int(token.url.port)) { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try prepare(channel) }
+            }
+        return try await future.get()
+    }
+
+    private func prepare(_ channel: any Channel) throws -> EventLoopFuture<Dialled> {
+        try channel.pipeline.syncOperations.addHandler(trust.handler())
+        let upgrader = NIOTypedWebSocketClientUpgrader<Dialled>(maxFrameSize: 1 << 20) {
+            channel,
+            _ in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(
+                    NIOWebSocketFrameAggregator(
+                        minNonFinalFragmentSize: 1,
+                        maxAccumulatedFrameCount: 64,
+                        maxAccumulatedFrameSize: 1 << 20
+                    )
+                )
+                return .frames(try Frames(wrappingChannelSynchronously: channel))
+            }
+        }
+        let url = token.url
+        let head = HTTPRequestHead(
+            version: .http1_1,
+            method: .GET,
+            uri: controlPath,
+            headers: [
+                "host": url.port == 443 ? url.host : "\(url.host):\(url.port)",
+                "authorization": "Bearer \(token.text)", "content-length": "0",
+            ]
+        )
+        var pipeline = NIOUpgradableHTTPClientPipelineConfiguration<Dialled>(
+            upgradeConfiguration: .init(upgradeRequestHead: head, upgraders: [upgrader]) {
+                channel in
+                channel.eventLoop.makeCompletedFuture {
+                    .refused(try Plain(wrappingChannelSynchronously: channel))
+                }
+            }
+        )
+        // The default drops what came in one packet with the 101.
+        pipeline.leftOverBytesStrategy = .forwardBytes
+        return try channel.pipeline.syncOperations
+            .configureUpgradableHTTPClientPipeline(configuration: pipeline)
+    }
+
+    private static func refusal(of plain: Plain) async -> Ending {
+        var status: UInt = 0
+        var retryAfter: UInt32?
+        var body = Data()
+        try? await plain.executeThenClose { inbound, _ in
+            for try await part in inbound {
+                switch part {
+                case .head(let head):
+                    status = head.status.code
+                    retryAfter = head.headers.first(name: "retry-after").flatMap(UInt32.init)
+                case .body(let buffer):
+                    guard body.count < Limits.refusalByteCount else { return }
+                    body.append(contentsOf: buffer.readableBytesView)
+                case .end: return
+                }
+            }
+        }
+        if let refusal = try? JSONDecoder().decode(Refusal.self, from: body) {
+            return .refusal(refusal)
+        }
+        // Whoever answered so is not the portal itself, so it cannot end a token.
+        let sentence = "What answers there is not a portal, or is one in trouble (HTTP \(status))."
+        let kind: Refusal.Kind = retryAfter == nil ? .retry : .retryAfter
+        return .refusal(Refusal(.fault, kind, sentence, retryAfterSeconds: retryAfter))
+    }
+
+    // MARK: - Conversation
+
+    private struct Conversation {
+        var worked = false
+        var refusal: Refusal?
+    }
+
+    /// What the tasks of one conversation share.
+    private final class Shared: Sendable {
+        let heartbeat = Mutex(Heartbeat(interval: .seconds(10), at: SystemClock.now()))
+        let conversation = Mutex(Conversation())
+    }
+
+    private func converse(
+        on frames: Frames,
+        _ state: inout Conversation,
+        _ onEvent: @escaping @Sendable (Event) async -> Void
+    ) async throws {
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: FromRole.self,
+            bufferingPolicy: .bufferingOldest(Limits.queuedMessages)
+        )
+        outgoing.withLock { $0 = continuation }
+        defer {
+            outgoing.withLock { $0 = nil }
+            continuation.finish()
+        }
+        let shared = Shared()
+        defer { state = shared.conversation.withLock { $0 } }
+        try await frames.executeThenClose { inbound, outbound in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await Self.write(stream, to: outbound) }
+                group.addTask { try await Self.beat(shared, outbound) }
+                group.addTask {
+                    await onEvent(.opened)
+                    for try await frame in inbound {
+                        shared.heartbeat.withLock { $0.heard() }
+                        guard try await Self.take(frame, outbound, shared, onEvent) else { break }
+                    }
+                    throw ChannelError.eof
+                }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        }
+    }
+
+    private static func write(
+        _ messages: AsyncStream<FromRole>,
+        to outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+    ) async throws {
+        let encoder = JSONEncoder()
+        for await message in messages {
+            let text = ByteBuffer(bytes: try encoder.encode(message))
+            try await outbound.write(
+                WebSocketFrame(fin: true, opcode: .text, maskKey: .random(), data: text)
+            )
+        }
+        throw ChannelError.eof
+    }
+
+    private static func beat(
+        _ shared: Shared,
+        _ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+    ) async throws {
+        while true {
+            let due = shared.heartbeat.withLock { $0.nextDeadline }
+            try await Task.sleep(for: max(.zero, SystemClock.now().duration(to: due)))
+            switch shared.heartbeat.withLock({ $0.advance(to: SystemClock.now()) }) {
+            case .ping:
+                try await outbound.write(
+                    WebSocketFrame(fin: true, opcode: .ping, maskKey: .random(), data: ByteBuffer())
+                )
+            case .close: throw ChannelError.eof
+            case nil: break
+            }
+        }
+    }
+
+    /// - Returns: Whether the conversation goes on.
+    private static func take(
+        _ frame: WebSocketFrame,
+        _ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>,
+        _ shared: Shared,
+        _ onEvent: @Sendable (Event) async -> Void
+    ) async throws -> Bool {
+        switch frame.opcode {
+        case .ping:
+            let pong = WebSocketFrame(
+                fin: true,
+                opcode: .pong,
+                maskKey: .random(),
+                data: frame.unmaskedData
+            )
+            try await outbound.write(pong)
+        case .connectionClose:
+            let answer = WebSocketFrame(
+                fin: true,
+                opcode: .connectionClose,
+                maskKey: .random(),
+                data: frame.unmaskedData
+            )
+            try await outbound.write(answer)
+            return false
+        case .text, .binary:
+            let bytes = Array(frame.unmaskedData.readableBytesView)
+            guard (try? JSONDepth.check(bytes.rawSpan)) != nil,
+                let message = try? JSONDecoder().decode(Incoming.self, from: Data(bytes))
+            else {
+                await onEvent(.unreadable)
+                return true
+            }
+            shared.conversation.withLock {
+                $0.worked = true
+                $0.refusal = Self.refusal(in: message)
+            }
+            await onEvent(.message(message))
+        default: break
+        }
+        return true
+    }
+
+    private static func refusal(in message: Incoming) -> Refusal? {
+        if case .refusal(let refusal)? = message as? ToClient { return refusal }
+        if case .refusal(let refusal)? = message as? ToGateway { return refusal }
+        return nil
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        switch error {
+        case let error as IOError: Sentence.word(for: error.errnoCode)
+        case is NIOConnectionError: "its name has no address that answers"
+        case ChannelError.connectTimeout: "no answer in time"
+        default: "\(error)"
+        }
+    }
+}

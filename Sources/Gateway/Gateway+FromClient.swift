@@ -1,0 +1,267 @@
+internal import Bytes
+internal import Control
+internal import DNS
+internal import IP
+internal import Peering
+internal import SansIO
+
+/// What becomes of a client's packet.
+enum Verdict {
+    /// It goes on by the flow at this index.
+    case forward(Int)
+    /// An ICMP error about the flow at this index goes on.
+    case forwardError(Int)
+    /// It goes no further, and its sender is told.
+    case refuse(IP.Refusal)
+    /// It waits for the real address of the name; the second is what is being resolved.
+    case hold(Name, realName: Name)
+    /// A ping to the gateway itself.
+    case echo
+    /// It goes no further, and nobody is told.
+    case drop
+}
+
+extension Gateway {
+    /// A packet of a client, which lies reserved at the outbox's tunnel side.
+    mutating func receive(
+        _ byteCount: Int,
+        from peer: PeerIndex,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        guard let slot = slot(of: peer) else { return }
+        let header: PacketHeader
+        do {
+            header = try PacketHeader(outbox.peekReservedTunnelBytes().extracting(first: byteCount))
+        } catch {
+            counters.malformed += 1
+            return
+        }
+        switch verdict(on: header, slot, outbox.peekReservedTunnelBytes(), at: now) {
+        case .forward(let index):
+            forward(header, slot, index, at: now, into: &outbox)
+        case .forwardError(let index):
+            forwardError(header, slot, index, into: &outbox)
+        case .refuse(let refusal):
+            refuse(refusal, header, slot, at: now, into: &outbox)
+        case .hold(let name, let realName):
+            let bytes = outbox.peekReservedTunnelBytes().extracting(first: header.totalByteCount)
+            hold(bytes.array, header, slot, name, realName, at: now)
+        case .echo:
+            echo(header, slot, at: now, into: &outbox)
+        case .drop: break
+        }
+    }
+
+    /// Source, destination, protocol, known flow, rules: in this order (behaviour 5.1).
+    private mutating func verdict(
+        on header: PacketHeader,
+        _ slot: Int,
+        _ packet: RawSpan,
+        at now: Instant
+    ) -> Verdict {
+        guard clients[slot]?.tunnel.contains(header.source) == true else {
+            counters.spoofed += 1
+            return .refuse(.prohibited)
+        }
+        guard !header.destination.isMulticast, !header.destination.isBroadcast,
+            !header.destination.isUnspecified
+        else {
+            counters.notUnicast += 1
+            return .drop
+        }
+        if let identity, identity.tunnel.contains(header.destination) {
+            if header.isEchoRequest, !header.isFragment { return .echo }
+            return header.isICMPError ? .drop : prohibit(header)
+        }
+        if header.isICMPError { return verdict(onError: header, slot, packet, at: now) }
+        if header.isLaterFragment { return verdict(onLaterFragment: header, slot, at: now) }
+        guard let key = FlowKey(outbound: header) else { return refuseWithoutFlow(header) }
+        if let index = clients[slot]?.nat.outbound(key, flags: header.tcpFlags, at: now) {
+            return verdict(onFlow: index, header, slot, at: now)
+        }
+        return verdict(onFirst: header, key, slot, at: now)
+    }
+
+    private mutating func refuseWithoutFlow(_ header: PacketHeader) -> Verdict {
+        if header.isICMP { return prohibit(header) }
+        counters.protocols += 1
+        return .refuse(.protocolUnreachable)
+    }
+
+    private mutating func prohibit(_ header: PacketHeader) -> Verdict {
+        counters.prohibited += 1
+        return .refuse(header.isStrayTCP ? .reset : .prohibited)
+    }
+
+    /// It goes where its first fragment went, or waits with it.
+    private mutating func verdict(
+        onLaterFragment header: PacketHeader,
+        _ slot: Int,
+        at now: Instant
+    ) -> Verdict {
+        if let key = clients[slot]?.fragmentsOut.flow(of: header, at: now),
+            let index = clients[slot]?.nat.quotedFromInside(key, at: now),
+            clients[slot]?.stillPermits(index, plan) == true
+        {
+            return .forward(index)
+        }
+        if let name = clients[slot]?.names.name(of: header.destination),
+            let entry = clients[slot]?.names[name], !entry.held.isEmpty,
+            let claim = entry.claims.first
+        {
+            return .hold(name, realName: claim.realName)
+        }
+        counters.fragments += 1
+        return .drop
+    }
+
+    /// A packet of a flow that the client began before.
+    private mutating func verdict(
+        onFlow index: Int,
+        _ header: PacketHeader,
+        _ slot: Int,
+        at now: Instant
+    ) -> Verdict {
+        guard clients[slot]?.stillPermits(index, plan) == true, let flow = clients[slot]?.nat[index]
+        else { return prohibit(header) }
+        noteDeadline(of: flow)
+        guard flow.stage == .opening, header.isOpeningTCP,
+            flow.inside.destination != flow.outside.destination,
+            flow.opened.advanced(by: Limits.answerPatience) <= now
+        else { return .forward(index) }
+        return verdict(onUnanswered: index, flow, header, slot, at: now)
+    }
+
+    /// The client repeats its SYN: the address does not answer, another one may.
+    private mutating func verdict(
+        onUnanswered index: Int,
+        _ flow: NATFlow,
+        _ header: PacketHeader,
+        _ slot: Int,
+        at now: Instant
+    ) -> Verdict {
+        avoid(flow, slot, at: now)
+        guard
+            case .permitted(_, let name?, let realName?) = clients[slot]?.choice(
+                for: flow.inside,
+                plan
+            ),
+            let entry = clients[slot]?.names[name]
+        else { return .forward(index) }
+        let known = resolver.resolve(realName, isQuery: false, at: now)[
+            flow.inside.destination.family
+        ]
+        let next = entry.realAddress(for: flow.inside, among: known.addresses, at: now)
+        guard let next, next != flow.outside.destination else { return .forward(index) }
+        clients[slot]?.nat.remove(index)
+        return verdict(onFirst: header, flow.inside, slot, at: now)
+    }
+
+    /// A packet of no known flow.
+    private mutating func verdict(
+        onFirst header: PacketHeader,
+        _ key: FlowKey,
+        _ slot: Int,
+        at now: Instant
+    ) -> Verdict {
+        guard let choice = clients[slot]?.choice(for: key, plan) else { return .drop }
+        guard header.beginsFlow else {
+            // A connection of another gateway, or of before a restart: ended, so that its
+            // application connects anew and does not hang.
+            if header.isTCP {
+                counters.strays += 1
+                return header.tcpFlags.contains(.rst) ? .drop : .refuse(.reset)
+            }
+            return prohibit(header)
+        }
+        switch choice {
+        case .filtered, .uncovered: return prohibit(header)
+        case .unknownProxy:
+            counters.unreachable += 1
+            return .refuse(.hostUnreachable)
+        case .permitted(let resource, nil, _), .permitted(let resource, _, nil):
+            return open(key, to: key.destination, resource, header, slot, at: now)
+        case .permitted(let resource, let name?, let realName?):
+            return verdict(on: header, key, slot, resource, name, realName, at: now)
+        }
+    }
+
+    /// The first packet of a flow to a name.
+    private mutating func verdict(
+        on header: PacketHeader,
+        _ key: FlowKey,
+        _ slot: Int,
+        _ resource: UInt32,
+        _ name: Name,
+        _ realName: Name,
+        at now: Instant
+    ) -> Verdict {
+        switch resolver.resolve(realName, isQuery: false, at: now)[key.destination.family] {
+        case .pending: return .hold(name, realName: realName)
+        case .addresses(let addresses):
+            let entry = clients[slot]?.names[name]
+            if let real = entry?.realAddress(for: key, among: addresses, at: now) {
+                return open(key, to: real, resource, header, slot, at: now)
+            }
+        case .absent, .failed: break
+        }
+        counters.unreachable += 1
+        return .refuse(.hostUnreachable)
+    }
+
+    private mutating func open(
+        _ key: FlowKey,
+        to real: IPAddress,
+        _ resource: UInt32,
+        _ header: PacketHeader,
+        _ slot: Int,
+        at now: Instant
+    ) -> Verdict {
+        guard let revision = clients[slot]?.grants.revision else { return .drop }
+        do {
+            let index = try clients[slot]?.nat.open(
+                key,
+                to: real,
+                resource: resource,
+                revision: revision,
+                flags: header.tcpFlags,
+                at: now
+            )
+            guard let index, let flow = clients[slot]?.nat[index] else { return .drop }
+            noteDeadline(of: flow)
+            return .forward(index)
+        } catch {
+            counters.unreachable += 1
+            return .refuse(.hostUnreachable)
+        }
+    }
+
+    /// A client's ICMP error: only about a flow of its own, and to the flow's other end.
+    private mutating func verdict(
+        onError header: PacketHeader,
+        _ slot: Int,
+        _ packet: RawSpan,
+        at now: Instant
+    ) -> Verdict {
+        let quotation = packet.extracting(header.payloadOffset..<header.totalByteCount)
+        if let quoted = try? PacketHeader(embedded: quotation),
+            let transport = FlowKey.Transport(of: quoted),
+            quoted.destination == header.source, quoted.source == header.destination
+        {
+            let key = FlowKey(
+                transport: transport,
+                sourcePort: quoted.destinationPort,
+                destination: quoted.source,
+                destinationPort: quoted.isEcho ? 0 : quoted.sourcePort
+            )
+            if let index = clients[slot]?.nat.quotedFromInside(key, at: now),
+                clients[slot]?.stillPermits(index, plan) == true
+            {
+                return .forwardError(index)
+            }
+        }
+        counters.foreignErrors += 1
+        return .drop
+    }
+}

@@ -1,0 +1,131 @@
+public import Bytes
+internal import Control
+internal import Peering
+public import SansIO
+
+extension Gateway {
+    public mutating func advance(to now: Instant, into outbox: inout Outbox) {
+        pool.advance(to: now, into: &outbox)
+        resolver.advance(to: now)
+        expireLeases(at: now, into: &outbox)
+        sweepFlows(at: now)
+        settle(at: now, into: &outbox)
+    }
+
+    /// The earliest of all that depends on time; now when anything is queued.
+    public var nextDeadline: Instant? {
+        let isQueued = !outputs.isEmpty || !ready.isEmpty || (isStopping && !hasFinished)
+        guard !isQueued else { return Instant(nanoseconds: 0) }
+        let all = [
+            pool.nextDeadline, resolver.nextDeadline, leaseTimers.next, flowDeadline, awayDeadline,
+            isPortalUp ? reportDeadline : nil,
+        ]
+        return all.compactMap { $0 }.min()
+    }
+
+    private var awayDeadline: Instant? { awaySince.map { $0.advanced(by: awayMax) } }
+
+    /// What every turn ends with.
+    mutating func settle(at now: Instant, into outbox: inout Outbox) {
+        while let event = pool.pollEvent() { take(event) }
+        serveReady(at: now, into: &outbox)
+        if isStopping { leave(at: now, into: &outbox) }
+        report(at: now)
+    }
+}
+
+// MARK: - Leases and flows
+
+extension Gateway {
+    private mutating func expireLeases(at now: Instant, into outbox: inout Outbox) {
+        while let (deadline, client) = leaseTimers.popDue(at: now) {
+            guard let slot = slotByClient[client], clients[slot]?.leaseTimer == deadline else {
+                continue
+            }
+            clients[slot]?.leaseTimer = nil
+            endLeases(slot, .expired, at: now, into: &outbox) { $0.end <= now }
+            watchLeases(slot)
+        }
+        guard let awayDeadline, awayDeadline <= now else { return }
+        awaySince = nil
+        guard !slotByClient.isEmpty else { return }
+        outputs.append(.event(.portalAwayTooLong))
+        for slot in clients.indices where clients[slot] != nil {
+            endLeases(slot, .portalAway, at: now, into: &outbox) { _ in true }
+        }
+    }
+
+    /// Sees to it that the end of the client's next lease is noticed; one timer a client, which is
+    /// set anew only for an earlier end.
+    mutating func watchLeases(_ slot: Int) {
+        guard let client = clients[slot], let next = client.grants.nextExpiry else { return }
+        if let timer = client.leaseTimer, timer <= next { return }
+        clients[slot]?.leaseTimer = next
+        leaseTimers.insert(client.id, at: next)
+    }
+
+    /// Flows whose time is over go: they are not found since then, only their room is freed here.
+    private mutating func sweepFlows(at now: Instant) {
+        guard let flowDeadline, flowDeadline <= now else { return }
+        var earliest: Instant?
+        for slot in clients.indices {
+            clients[slot]?.nat.expire(at: now)
+            guard let next = clients[slot]?.nat.nextExpiry else { continue }
+            earliest = earliest.map { min($0, next) } ?? next
+        }
+        self.flowDeadline = earliest.map { max($0, now.advanced(by: Limits.sweepInterval)) }
+    }
+}
+
+// MARK: - Connections
+
+extension Gateway {
+    private mutating func take(_ event: PeerEvent) {
+        switch event {
+        case .connected(let peer):
+            guard let slot = slot(of: peer), clients[slot]?.isConnected == false,
+                let client = clients[slot]?.id
+            else { return }
+            clients[slot]?.isConnected = true
+            connectedCount += 1
+            outputs.append(.event(.clientConnected(client)))
+        case .lost(let peer):
+            // Leases, names and flows stay: the client may come back by another path.
+            if let slot = slot(of: peer) { noteDisconnected(slot) { .clientLost($0) } }
+        case .pathChanged, .distress, .recovered, .unknownKey: break
+        }
+    }
+
+    /// A client has no session any more.
+    mutating func noteDisconnected(_ slot: Int, _ event: (ClientID) -> Event?) {
+        guard clients[slot]?.isConnected == true, let client = clients[slot]?.id else { return }
+        clients[slot]?.isConnected = false
+        connectedCount -= 1
+        if let event = event(client) { outputs.append(.event(event)) }
+    }
+
+    /// Says goodbye to as many clients as there is room for.
+    private mutating func leave(at now: Instant, into outbox: inout Outbox) {
+        for slot in clients.indices where clients[slot] != nil {
+            guard outbox.hasNetworkRoom(datagrams: 1, byteCount: 256) else { return }
+            removeClient(slot, .shutdown, at: now, into: &outbox)
+        }
+    }
+
+    /// Tells the portal how many clients and flows there are, when the number of clients changed.
+    private mutating func report(at now: Instant) {
+        if connectedCount != reportedClients, reportDeadline == nil {
+            let earliest = reportedAt?.advanced(by: Limits.reportInterval) ?? now
+            reportDeadline = max(earliest, now)
+        }
+        guard isPortalUp, let reportDeadline, reportDeadline <= now else { return }
+        (self.reportDeadline, reportedAt, reportedClients) = (nil, now, connectedCount)
+        let flows = clients.reduce(0) { $0 + ($1?.nat.count ?? 0) }
+        let report = FromRole.Report(
+            clients: UInt32(clamping: connectedCount),
+            flows: UInt32(clamping: flows),
+            draining: isStopping
+        )
+        outputs.append(.toPortal(.report(report)))
+    }
+}

@@ -1,0 +1,187 @@
+public import Bytes
+public import Control
+internal import DNS
+internal import IP
+internal import Peering
+public import SansIO
+public import WireGuard
+
+/// The gateway: lets clients reach what the portal permits, and nothing else.
+///
+/// Packets of clients come out of WireGuard (module `Peering`), are checked against the client's
+/// ``Grants``, get the real address of their name (``NameResolver``) and go through the client's
+/// ``NAT`` to the tunnel device, whose kernel masquerades them. What comes back must belong to a
+/// flow that the client began.
+///
+/// It knows no socket, file, clock or thread; it decides nothing about policy, resolves names only
+/// through exchanges of its host, and sets up neither routes nor firewall.
+public struct Gateway: ~Copyable, PacketMachine {
+    /// Bounds of a gateway.
+    public enum Limits {
+        /// Packets of all clients that wait for names.
+        public static var held: Int { 8_192 }
+        /// Flows of one client.
+        public static var flowsPerClient: Int { NAT.Limits.flows }
+        /// Bytes of a packet inside the tunnel.
+        public static var tunnelByteCount: Int { 1_280 }
+        /// Flows whose time is over are looked for so often at most.
+        public static var sweepInterval: Duration { .seconds(1) }
+        /// The portal is told of changed counts so often at most.
+        public static var reportInterval: Duration { .seconds(1) }
+        /// How long leases live without the portal, before the first welcome says.
+        public static var awayDefault: Duration { .seconds(86_400) }
+        /// A repeated SYN this late means that the first address does not answer.
+        public static var answerPatience: Duration { .milliseconds(900) }
+    }
+
+    /// A name of a client that waits for an answer of the resolver.
+    struct Waiter: Hashable, Sendable {
+        var client: ClientID
+        var name: Name
+    }
+
+    var pool: PeerPool
+    var resolver: NameResolver
+    var coalescer = Coalescer()
+    /// The headers of a packet on its way in, to be rewritten.
+    var headers = Block(byteCount: Limits.tunnelByteCount)
+
+    /// Clients, each at its slot of the pool.
+    var clients: [ClientOnGateway?] = []
+    var slotByClient: [ClientID: Int] = [:]
+    var slotByAddress: [IPAddress: Int] = [:]
+    var clientByLease: [LeaseID: ClientID] = [:]
+    /// Clients with a session.
+    var connectedCount = 0
+
+    var identity: GatewayIdentity?
+    var plan = AddressPlan.standard
+    /// Where clients may reach us; for hello.
+    public internal(set) var candidates: [Control.Candidate] = []
+    var awayMax = Limits.awayDefault
+    var awaySince: Instant?
+    var isPortalUp = false
+    var isResyncing = false
+    var isStopping = false
+    var hasFinished = false
+
+    /// Names that wait, by what is being resolved for them.
+    var waiting: [Name: [Waiter]] = [:]
+    /// Names whose waiting packets can go.
+    var ready: [Waiter] = []
+    var heldCount = 0
+
+    var leaseTimers = DeadlineQueue<ClientID>()
+    var flowDeadline: Instant?
+    var reportDeadline: Instant?
+    var reportedClients = 0
+    var reportedAt: Instant?
+    var outputs = OutputQueue<Output>(countMax: 1_024)
+    /// What went no further, and why.
+    public internal(set) var counters = Counters()
+
+    /// - Parameters:
+    ///   - wallClock: The wall clock at one instant, for handshakes.
+    ///   - random: Keys, indices and the numbers of questions are drawn from it.
+    public init(wallClock: WallStart, random: RandomSource) {
+        var random = random
+        pool = PeerPool(role: .gateway, wallClock: wallClock, random: random.fork())
+        resolver = NameResolver(random: random.fork())
+    }
+
+    /// What clients know this run of the gateway by; for hello.
+    public var publicKey: Key { pool.publicKey }
+
+    public mutating func pollOutput() -> Output? {
+        if let output = outputs.popFirst() { return output }
+        if let exchange = resolver.pollExchange() { return .exchange(exchange) }
+        if isStopping, !hasFinished, slotByClient.isEmpty {
+            hasFinished = true
+            return .finished
+        }
+        return nil
+    }
+
+    public static func exchange(of output: Output) -> Exchange? {
+        if case .exchange(let exchange) = output { exchange } else { nil }
+    }
+
+    public static func command(answering token: UInt64, with bytes: [UInt8]?) -> Command? {
+        .exchangeAnswered(token: token, bytes: bytes)
+    }
+}
+
+// MARK: - Packets
+
+extension Gateway {
+    public mutating func receive(
+        _ batch: borrowing Batch,
+        from side: Side,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) -> Int {
+        var taken = 0
+        for index in batch.indices {
+            let isTaken =
+                switch side {
+                case .network: receiveDatagrams(batch, index, at: now, into: &outbox)
+                case .tunnel: receivePacket(batch, index, at: now, into: &outbox)
+                }
+            guard isTaken else { break }
+            taken += 1
+        }
+        settle(at: now, into: &outbox)
+        return taken
+    }
+
+    /// One entry from the network: one datagram, or several of one sender.
+    ///
+    /// - Returns: False when there is no room for what may come of it.
+    private mutating func receiveDatagrams(
+        _ batch: borrowing Batch,
+        _ index: Int,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) -> Bool {
+        let entry = batch[index]
+        let all = batch.bytes(of: index)
+        let size = entry.segmentByteCount > 0 ? entry.segmentByteCount : all.byteCount
+        guard size > 0 else { return true }
+        let count = (all.byteCount + size - 1) / size
+        let answerByteCount = Limits.tunnelByteCount + 48
+        guard outbox.hasTunnelRoom(packets: count, byteCount: size),
+            outbox.hasNetworkRoom(datagrams: min(count, 8), byteCount: answerByteCount)
+        else {
+            guard outbox.isEmpty else { return false }
+            counters.tooLarge += 1
+            return true
+        }
+        var start = 0
+        while start < all.byteCount {
+            let end = min(start + size, all.byteCount)
+            let received = pool.receive(
+                all.extracting(start..<end),
+                remote: entry.remote,
+                local: entry.local,
+                ecn: entry.ecn,
+                at: now,
+                into: &outbox
+            )
+            switch received {
+            case .nothing: break
+            case .packet(let peer, let byteCount):
+                receive(byteCount, from: peer, at: now, into: &outbox)
+            case .frame(let peer, let frame):
+                receive(frame, from: peer, at: now, into: &outbox)
+            }
+            start = end
+        }
+        return true
+    }
+
+    /// The slot of a peer that is a client of ours.
+    func slot(of peer: PeerIndex) -> Int? {
+        guard peer.slot < clients.count, clients[peer.slot]?.peer == peer else { return nil }
+        return peer.slot
+    }
+}

@@ -1,0 +1,140 @@
+public import Bytes
+public import Control
+public import IP
+public import SansIO
+
+extension Gateway {
+    /// What the portal and the host say.
+    public enum Command: Sendable {
+        /// A message of the portal.
+        case portal(ToGateway)
+        /// The channel to the portal is up (after its welcome), or down.
+        case portalConnected(Bool)
+        /// The host's nameservers, in order, and its hosts file.
+        case resolvers([Endpoint], hosts: [HostEntry])
+        /// The usable addresses of all interfaces but the tunnel device, and our UDP port.
+        case localAddresses([IPAddress], port: UInt16)
+        /// An exchange was answered, or (nil) failed at once.
+        case exchangeAnswered(token: UInt64, bytes: [UInt8]?)
+        /// Say goodbye to everybody; ``Output/finished`` follows.
+        case shutdown
+    }
+
+    /// One line of the hosts file.
+    public struct HostEntry: Sendable, Equatable {
+        /// The name.
+        public var name: String
+        /// Its addresses.
+        public var addresses: [IPAddress]
+
+        public init(name: String, addresses: [IPAddress]) {
+            (self.name, self.addresses) = (name, addresses)
+        }
+    }
+
+    /// What the host must do.
+    public enum Output: Sendable, Equatable {
+        /// Send this to the portal.
+        case toPortal(FromRole)
+        /// Ask a nameserver.
+        case exchange(Exchange)
+        /// Set up the tunnel device.
+        case configure(HostConfiguration)
+        /// For the log and `culvert status`.
+        case event(Event)
+        /// Everybody was told goodbye: send the outbox and stop.
+        case finished
+    }
+
+    /// What the tunnel device and the firewall need.
+    public struct HostConfiguration: Sendable, Equatable {
+        /// The gateway's own addresses inside the tunnel.
+        public var tunnel: [IPAddress]
+        /// The account's ranges: routes to clients, sources to masquerade.
+        public var addresses: AddressPlan
+
+        public init(tunnel: [IPAddress], addresses: AddressPlan) {
+            (self.tunnel, self.addresses) = (tunnel, addresses)
+        }
+    }
+
+    /// Something that people may want to know.
+    public enum Event: Sendable, Equatable {
+        /// A client may reach something from now on.
+        case clientAdded(ClientID)
+        /// A client's session is there.
+        case clientConnected(ClientID)
+        /// A client was not heard for long; it keeps its leases.
+        case clientLost(ClientID)
+        /// A client said that it goes.
+        case clientLeft(ClientID)
+        /// A client's last lease ended.
+        case clientRemoved(ClientID)
+        /// A lease was taken.
+        case leaseGranted(LeaseID, ClientID, ResourceID)
+        /// A lease was refused.
+        case leaseRefused(LeaseID, ClientID, ResourceID, GrantRefusal)
+        /// A lease ended.
+        case leaseEnded(LeaseID, ClientID, LeaseEnd)
+        /// The portal was away for longer than the site's limit: all leases ended.
+        case portalAwayTooLong
+    }
+
+    /// Why a lease ended.
+    public enum LeaseEnd: Sendable, Equatable {
+        /// Its time was over.
+        case expired
+        /// The portal said so.
+        case revoked(code: String, sentence: String)
+        /// The portal's welcome does not list it.
+        case notListed
+        /// The portal was away for longer than the site's limit.
+        case portalAway
+        /// Its resource changed in a way that cannot be served.
+        case unservable
+    }
+
+    /// Packets that went no further, and why; counts since the start.
+    public struct Counters: Sendable, Equatable, Codable {
+        /// Packets of clients that went on to resources.
+        public var forwarded: UInt64 = 0
+        /// Packets of resources that went on to clients; a large one counts once.
+        public var returned: UInt64 = 0
+        /// Packets that could not be read.
+        public var malformed: UInt64 = 0
+        /// Packets of clients with a source that is not theirs.
+        public var spoofed: UInt64 = 0
+        /// Packets of clients that no lease permits.
+        public var prohibited: UInt64 = 0
+        /// Packets to proxy addresses that stand for nothing, or for a name without addresses.
+        public var unreachable: UInt64 = 0
+        /// Packets of protocols that are not carried.
+        public var protocols: UInt64 = 0
+        /// TCP segments of connections that are not known.
+        public var strays: UInt64 = 0
+        /// Multicast and broadcast of clients.
+        public var notUnicast: UInt64 = 0
+        /// ICMP errors that quote no known flow.
+        public var foreignErrors: UInt64 = 0
+        /// Later fragments whose first one is not known.
+        public var fragments: UInt64 = 0
+        /// Packets from outside that no client asked for.
+        public var unsolicited: UInt64 = 0
+        /// Names frames that were not looked at, because there were too many.
+        public var namesLimited: UInt64 = 0
+        /// Packets that waited for a name.
+        public var held: UInt64 = 0
+        /// Packets that did not find room to wait.
+        public var heldRefused: UInt64 = 0
+        /// ICMP errors and resets sent.
+        public var refusals: UInt64 = 0
+        /// ICMP errors and resets not sent, because there were too many.
+        public var refusalsLimited: UInt64 = 0
+        /// Packets for clients without a session.
+        public var notConnected: UInt64 = 0
+        /// Packets that did not fit into an empty outbox.
+        public var tooLarge: UInt64 = 0
+
+        public init() {}
+    }
+}

@@ -1,0 +1,192 @@
+internal import Foundation
+internal import Glibc
+
+/// Namespaces and links of one lab. ``remove()`` takes everything away again.
+public final class Network: @unchecked Sendable {
+    /// The lab's name, which all its namespaces and links begin with; at most 6 characters.
+    public let name: String
+    /// Where the lab's hosts keep their files.
+    public let folder: String
+    private var hosts: [LabHost] = []
+    private var running: [Running] = []
+    private var linkCount = 0
+
+    /// An empty network.
+    ///
+    /// - Throws: ``LabError`` in words when this user may not make namespaces.
+    public init(name: String) throws {
+        self.name = name
+        folder = NSTemporaryDirectory() + "culvert-\(name)-\(getpid())"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let probe = try Lab.run(["ip", "netns", "add", "\(name)-probe"])
+        guard probe.code == 0 else {
+            throw LabError(
+                "Network namespaces cannot be made here (\(probe.output.trimmed)). Run as root, or "
+                    + "inside: unshare --map-root-user --net --mount"
+            )
+        }
+        try Lab.must(["ip", "netns", "del", "\(name)-probe"])
+    }
+
+    /// A host of its own: a namespace with loopback up.
+    public func host(_ title: String) throws -> LabHost {
+        let host = LabHost(title: title, namespace: "\(name)-\(title)", network: self)
+        try FileManager.default.createDirectory(
+            atPath: host.folder,
+            withIntermediateDirectories: true
+        )
+        try Lab.must(["ip", "netns", "add", host.namespace])
+        hosts.append(host)
+        try host.must("ip", "link", "set", "lo", "up")
+        return host
+    }
+
+    /// Joins `host` to the bridge of `hub` by an interface `interface` with `addresses`.
+    public func attach(
+        _ host: LabHost,
+        to hub: LabHost,
+        as interface: String = "eth0",
+        bridge: String = "br0",
+        addresses: [String]
+    ) throws {
+        linkCount += 1
+        let port = "port\(linkCount)"
+        try Lab.must([
+            "ip", "link", "add", interface, "netns", host.namespace, "type", "veth", "peer", "name",
+            port, "netns", hub.namespace,
+        ])
+        try hub.must("ip", "link", "set", port, "master", bridge, "up")
+        try host.address(interface, addresses)
+    }
+
+    /// Notes a program, so that it ends with the lab.
+    public func keep(_ program: Running) { running.append(program) }
+
+    /// Ends every program and removes every namespace and file of the lab.
+    public func remove() {
+        for program in running.reversed() where program.isRunning { program.send(SIGTERM) }
+        for program in running.reversed() where !program.wait(seconds: 5) {
+            program.stop(seconds: 0)
+        }
+        running = []
+        for host in hosts {
+            _ = try? Lab.run(["ip", "netns", "del", host.namespace])
+            try? FileManager.default.removeItem(atPath: "/etc/netns/\(host.namespace)")
+        }
+        hosts = []
+        _ = unsafe rmdir("/etc/netns")
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+}
+
+/// One host of a lab.
+public struct LabHost: Sendable {
+    /// Its name among its like.
+    public let title: String
+    /// Its network namespace.
+    public let namespace: String
+    /// The lab that it belongs to.
+    public let network: Network
+
+    /// Where its files are.
+    public var folder: String { "\(network.folder)/\(title)" }
+
+    /// `words` as they are run on this host.
+    public func words(_ words: [String]) -> [String] { ["ip", "netns", "exec", namespace] + words }
+
+    /// Runs a command to its end.
+    @discardableResult
+    public func run(_ words: String..., seconds: Double = 30) throws -> Outcome {
+        try Lab.run(self.words(words), seconds: seconds)
+    }
+
+    /// Runs a command to its end.
+    @discardableResult
+    public func run(_ words: [String], input: String? = nil, seconds: Double = 30) throws -> Outcome
+    {
+        try Lab.run(self.words(words), input: input, seconds: seconds)
+    }
+
+    /// Runs a command that must succeed.
+    @discardableResult
+    public func must(_ words: String...) throws -> String { try Lab.must(self.words(words)) }
+
+    /// Runs a command that must succeed, with standard input.
+    @discardableResult
+    public func must(_ words: [String], input: String) throws -> String {
+        try Lab.must(self.words(words), input: input)
+    }
+
+    /// Starts a program that ends with the lab.
+    public func start(_ title: String, _ words: [String]) throws -> Running {
+        let log = "\(folder)/\(title).log"
+        let program = try Running(
+            title: "\(self.title)'s \(title)",
+            words: self.words(words),
+            logPath: log
+        )
+        network.keep(program)
+        return program
+    }
+
+    /// Writes a file of this host.
+    ///
+    /// - Returns: Its path.
+    @discardableResult
+    public func write(_ name: String, _ text: String) throws -> String {
+        let path = "\(folder)/\(name)"
+        let parent = URL(filePath: path).deletingLastPathComponent()
+        try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: URL(filePath: path))
+        return path
+    }
+
+    /// Gives `interface` its addresses and brings it up.
+    public func address(_ interface: String, _ addresses: [String]) throws {
+        for address in addresses {
+            let words = ["ip", "address", "add", address, "dev", interface]
+            try Lab.must(self.words(words + (address.contains(":") ? ["nodad"] : [])))
+        }
+        try must("ip", "link", "set", interface, "up")
+    }
+
+    /// Where packets for elsewhere go.
+    public func defaultRoutes(_ gateways: [String]) throws {
+        for gateway in gateways {
+            let family = gateway.contains(":") ? "-6" : "-4"
+            try must("ip", family, "route", "replace", "default", "via", gateway)
+        }
+    }
+
+    /// The host's own `/etc/resolv.conf`, seen by every program that is run on it.
+    public func resolvers(_ lines: String) throws {
+        let folder = "/etc/netns/\(namespace)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try Data(lines.utf8).write(to: URL(filePath: "\(folder)/resolv.conf"))
+    }
+
+    /// The content of the host's `/etc/resolv.conf`.
+    public var resolverConfiguration: String {
+        String(
+            decoding: FileManager.default.contents(atPath: "/etc/netns/\(namespace)/resolv.conf")
+                ?? Data(),
+            as: UTF8.self
+        )
+    }
+
+    /// A bridge, for hosts to be attached to.
+    public func bridge(_ name: String = "br0", addresses: [String]) throws {
+        try must("ip", "link", "add", name, "type", "bridge")
+        try address(name, addresses)
+    }
+
+    /// Forwards packets between its interfaces.
+    public func forwards() throws {
+        try must("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+    }
+}
+
+extension String {
+    /// Without blanks and line ends around it.
+    public var trimmed: String { trimmingCharacters(in: .whitespacesAndNewlines) }
+}

@@ -1,0 +1,109 @@
+internal import Foundation
+
+/// The roles of ours as processes on hosts of a lab.
+public struct Roles: Sendable {
+    /// The `culvert` executable.
+    public let executable: String
+
+    public init(executable: String) { self.executable = executable }
+
+    /// Where a role on `host` keeps its state.
+    public static func state(_ role: String, on host: LabHost) -> String {
+        "\(host.folder)/\(role)"
+    }
+
+    /// Where a role on `host` listens for commands.
+    public static func socket(_ role: String, on host: LabHost) -> String {
+        state(role, on: host) + "/culvert.sock"
+    }
+
+    /// A portal that serves; its first administrator's link is in its output.
+    public func portal(on host: LabHost) throws -> Running {
+        let portal = try host.start(
+            "portal",
+            [
+                executable, "portal", "--listen", "[::]:8443", "--url",
+                "https://portal.example:8443", "--state", Self.state("portal", on: host),
+            ]
+        )
+        let answers = try Lab.waits(seconds: 20) {
+            guard portal.isRunning else { return true }
+            return try host.run("curl", "-skf", "https://[::1]:8443/readyz").code == 0
+        }
+        guard answers, portal.isRunning else {
+            throw LabError("The portal did not start. It said:\n\(portal.output)")
+        }
+        return portal
+    }
+
+    /// A command for the portal on `host`; its standard output.
+    @discardableResult
+    public func ask(portal host: LabHost, _ words: String...) throws -> String {
+        try Lab.must(
+            host.words([executable] + words + ["--socket", Self.socket("portal", on: host)])
+        )
+    }
+
+    /// Makes the portal match `configuration`.
+    public func apply(_ configuration: String, portal host: LabHost) throws {
+        let path = try host.write("configuration.yaml", configuration)
+        try ask(portal: host, "apply", "-f", path)
+    }
+
+    /// A gateway of `site`, connected to the portal.
+    public func gateway(
+        on host: LabHost,
+        site: String,
+        portal: LabHost,
+        title: String = "gateway"
+    ) throws -> Running {
+        let token = try ask(portal: portal, "token", "--site", site)
+        let path = try host.write("\(title).token", token)
+        let gateway = try host.start(
+            title,
+            [
+                executable, "gateway", "--token-file", path, "--name", host.title, "--state",
+                Self.state(title, on: host),
+            ]
+        )
+        try gateway.waitForOutput("connected to the portal")
+        return gateway
+    }
+
+    /// A client for `email`, connected, in resolv.conf mode.
+    public func client(on host: LabHost, email: String, portal: LabHost) throws -> Running {
+        let path = "\(host.folder)/client.token"
+        if !FileManager.default.fileExists(atPath: path) {
+            try host.write("client.token", try ask(portal: portal, "token", "--client", email))
+        }
+        return try startClient(on: host)
+    }
+
+    /// The client on `host` again, with the token that it has.
+    public func startClient(on host: LabHost) throws -> Running {
+        let client = try host.start(
+            "client",
+            [
+                executable, "client", "--token-file", "\(host.folder)/client.token", "--dns",
+                "resolv.conf", "--name", host.title, "--state", Self.state("client", on: host),
+            ]
+        )
+        let status = try command(on: host, "status", "--wait", "20s")
+        guard status.code == 0 else {
+            throw LabError(
+                "The client on \(host.title) did not connect: \(status.output)\n\(client.output)"
+            )
+        }
+        return client
+    }
+
+    /// A command for the client on `host`.
+    public func command(on host: LabHost, _ words: String..., seconds: Double = 30) throws
+        -> Outcome
+    {
+        try Lab.run(
+            host.words([executable] + words + ["--socket", Self.socket("client", on: host)]),
+            seconds: seconds
+        )
+    }
+}

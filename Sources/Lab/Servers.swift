@@ -1,0 +1,140 @@
+/// The stock servers of a lab.
+public enum Servers {
+    /// A public resolver (`unbound`) that knows `records` (zone file lines) and says NXDOMAIN to
+    /// everything else.
+    public static func unbound(on host: LabHost, listening: [String], records: [String]) throws {
+        let data = records.map { "    local-data: \"\($0)\"" }.joined(separator: "\n")
+        let path = try host.write(
+            "unbound.conf",
+            """
+            server:
+            \(listening.map { "    interface: \($0)" }.joined(separator: "\n"))
+                access-control: 0.0.0.0/0 allow
+                access-control: ::/0 allow
+                do-daemonize: no
+                use-syslog: no
+                log-queries: yes
+                verbosity: 1
+                logfile: ""
+                chroot: ""
+                username: ""
+                pidfile: ""
+                directory: "\(host.folder)"
+                module-config: "iterator"
+                local-zone: "." static
+            \(data)
+            remote-control:
+                control-enable: no
+            """
+        )
+        let server = try host.start("unbound", ["unbound", "-d", "-c", path])
+        try server.waitForOutput("start of service")
+    }
+
+    /// A site's own name server (`nsd`), authoritative for `zone`.
+    public static func nsd(
+        on host: LabHost,
+        listening: [String],
+        zone: String,
+        records: [String]
+    ) throws -> Running {
+        let zonePath = try host.write("\(zone).zone", Self.zone(zone, records))
+        let path = try host.write(
+            "nsd.conf",
+            """
+            server:
+            \(listening.map { "    ip-address: \($0)" }.joined(separator: "\n"))
+                username: ""
+                chroot: ""
+                zonesdir: "\(host.folder)"
+                pidfile: "\(host.folder)/nsd.pid"
+                database: ""
+                xfrdfile: "\(host.folder)/xfrd.state"
+                zonelistfile: "\(host.folder)/zone.list"
+                server-count: 1
+                verbosity: 1
+            remote-control:
+                control-enable: no
+            zone:
+                name: "\(zone)"
+                zonefile: "\(zonePath)"
+            """
+        )
+        let server = try host.start("nsd", ["nsd", "-d", "-c", path])
+        try server.waitForOutput("nsd started")
+        return server
+    }
+
+    private static func zone(_ zone: String, _ records: [String]) -> String {
+        """
+        $ORIGIN \(zone).
+        $TTL 5
+        @ IN SOA ns hostmaster 1 3600 600 86400 5
+        @ IN NS ns
+        \(records.joined(separator: "\n"))
+
+        """
+    }
+
+    /// One virtual host of a web server.
+    public struct Site: Sendable {
+        let name: String
+        let body: String
+        let allowed: [String]
+
+        /// - Parameters:
+        ///   - name: The name that it answers to.
+        ///   - body: The text of its page.
+        ///   - allowed: Who may fetch it; empty means everybody.
+        public init(name: String, body: String, allowed: [String] = []) {
+            (self.name, self.body, self.allowed) = (name, body, allowed)
+        }
+    }
+
+    /// A web server (`nginx`) for plain HTTP on port 80 of every address; `access.log` in the host's
+    /// folder has a line `address name status` for each request.
+    public static func nginx(on host: LabHost, sites: [Site]) throws -> Running {
+        let servers = try sites.map { site in
+            try host.write("\(site.name)/index.html", site.body + "\n")
+            let rules =
+                site.allowed.map { "allow \($0);" } + (site.allowed.isEmpty ? [] : ["deny all;"])
+            return """
+                    server {
+                        listen 80;
+                        listen [::]:80;
+                        server_name \(site.name);
+                        root \(host.folder)/\(site.name);
+                        \(rules.joined(separator: " "))
+                    }
+                """
+        }
+        let path = try host.write(
+            "nginx.conf",
+            """
+            daemon off;
+            user root;
+            worker_processes 1;
+            pid \(host.folder)/nginx.pid;
+            error_log \(host.folder)/nginx-error.log;
+            events { worker_connections 256; }
+            http {
+                log_format short '$remote_addr $host $status';
+                access_log \(host.folder)/access.log short;
+                client_body_temp_path \(host.folder)/body;
+                proxy_temp_path \(host.folder)/proxy;
+                fastcgi_temp_path \(host.folder)/fastcgi;
+                uwsgi_temp_path \(host.folder)/uwsgi;
+                scgi_temp_path \(host.folder)/scgi;
+                sendfile on;
+            \(servers.joined(separator: "\n"))
+            }
+            """
+        )
+        let server = try host.start("nginx", ["nginx", "-c", path, "-e", "stderr"])
+        let listens = try Lab.waits(seconds: 10) {
+            try host.run("ss", "-Hltn", "sport", "=", ":80").output.contains(":80")
+        }
+        guard listens else { throw LabError("nginx does not listen: \(server.output)") }
+        return server
+    }
+}

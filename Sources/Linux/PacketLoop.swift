@@ -1,0 +1,230 @@
+internal import Bytes
+internal import CLinux
+internal import Glibc
+internal import IP
+internal import SansIO
+
+/// The state of one loop and what it does in a turn. Used on the loop's thread only.
+///
+/// A turn: read the clock once; run the control side's jobs; time; the network; the tunnel device;
+/// exchanges. After each call of the machine its outputs are polled and done, then the outbox is
+/// sent.
+final class PacketLoop<Machine: PacketMachine & ~Copyable> {
+    var machine: Machine
+    var outbox = Outbox()
+    var now = SystemClock.now()
+    var counters = LoopCounters()
+    var queue: EventQueue
+    let executor: LoopExecutor
+    let onOutput: @Sendable (Machine.Output) -> Void
+    let onNote: @Sendable (LoopNote) -> Void
+
+    var tunnel: TunnelDevice?
+    var diversion: Diversion?
+    var tunnelBatch = Batch(byteCount: TunnelReading.blockByteCount)
+    var isTunnelPaused = false
+    var cutsTunnelPackets = false
+
+    var sockets: UDPSockets?
+    var networkBatch = Batch(byteCount: ReceiveVectors.batchByteCount)
+    var receiveVectors = ReceiveVectors()
+    var sendVectors = SendVectors()
+    var singleVectors = SendVectors()
+    var singles = SingleSending()
+    var backlog4 = Backlog()
+    var backlog6 = Backlog()
+
+    var exchanges: ExchangeTable
+    var failedExchanges: [UInt64] = []
+    var isStopped = false
+
+    init(
+        machine: consuming Machine,
+        tunnel: consuming TunnelDevice?,
+        sockets: consuming UDPSockets,
+        mark: UInt32,
+        executor: LoopExecutor,
+        onOutput: @escaping @Sendable (Machine.Output) -> Void,
+        onNote: @escaping @Sendable (LoopNote) -> Void
+    ) throws(SystemError) {
+        let queue = try EventQueue()
+        try queue.add(executor.descriptor, .wake, .readable)
+        if let device = tunnel?.descriptor.raw { try queue.add(device, .tunnel, .readable) }
+        if let socket = sockets.ipv4?.raw { try queue.add(socket, .socket4, .readable) }
+        if let socket = sockets.ipv6?.raw { try queue.add(socket, .socket6, .readable) }
+        self.queue = queue
+        self.machine = machine
+        self.tunnel = tunnel
+        self.sockets = consume sockets
+        exchanges = ExchangeTable(mark: mark)
+        self.executor = executor
+        self.onOutput = onOutput
+        self.onNote = onNote
+    }
+
+    /// What the loop's thread runs.
+    var body: () -> Void { { self.run() } }
+
+    /// Runs until the executor is finished.
+    private func run() {
+        settle()
+        while !executor.isFinished {
+            let count = queue.wait(until: isStopped ? nil : nextDeadline, now: now)
+            turn(events: count)
+        }
+        stop()
+    }
+
+    /// When the loop must wake up by itself.
+    private var nextDeadline: Instant? {
+        var earliest = machine.nextDeadline
+        for deadline in [exchanges.nextDeadline, backlog4.deadline, backlog6.deadline] {
+            guard let deadline else { continue }
+            earliest = earliest.map { min($0, deadline) } ?? deadline
+        }
+        return earliest
+    }
+
+    private func turn(events count: Int) {
+        now = SystemClock.now()
+        counters.turns += 1
+        for index in 0..<count {
+            guard let event = queue.event(index) else { continue }
+            switch event.key {
+            case .wake: executor.runJobs()
+            case .timer: queue.acknowledgeTimer()
+            case .socket4: serve(.ipv4, event.interest)
+            case .socket6: serve(.ipv6, event.interest)
+            case .tunnel: readTunnel(.tunnel)
+            case .second: readTunnel(.second)
+            case .exchange(let slot, let generation): answer(slot, generation)
+            }
+        }
+        guard !isStopped else { return }
+        advance()
+    }
+
+    private func advance() {
+        counters.exchangesExpired += UInt64(exchanges.expire(at: now, in: queue))
+        giveUpBacklogs()
+        if let deadline = machine.nextDeadline, deadline <= now {
+            machine.advance(to: now, into: &outbox)
+            settle()
+        }
+    }
+
+    /// A command of the control side.
+    func handle(_ command: Machine.Command) {
+        guard !isStopped else { return }
+        machine.handle(command, at: now, into: &outbox)
+        settle()
+    }
+
+    /// Lends a batch to the machine until all of it is taken.
+    func deliver(from side: Side) {
+        var hasStalled = false
+        while true {
+            let isEmpty =
+                side == .tunnel ? tunnelBatch.indices.isEmpty : networkBatch.indices.isEmpty
+            if isEmpty || isStopped { return }
+            var taken: Int
+            switch side {
+            case .tunnel:
+                taken = machine.receive(tunnelBatch, from: side, at: now, into: &outbox)
+            case .network:
+                taken = machine.receive(networkBatch, from: side, at: now, into: &outbox)
+            }
+            settle()
+            if taken <= 0 {
+                // The outbox was empty the second time: this entry will never fit.
+                if hasStalled {
+                    counters.entriesStalled += 1
+                    taken = 1
+                }
+                hasStalled.toggle()
+            } else {
+                hasStalled = false
+            }
+            switch side {
+            case .tunnel: tunnelBatch.removeFirst(taken)
+            case .network: networkBatch.removeFirst(taken)
+            }
+        }
+    }
+
+    /// Does what the machine asks for, then sends what it has made.
+    func settle() {
+        repeat {
+            while let output = machine.pollOutput() { perform(output) }
+            for token in failedExchanges.drainAll() { tell(token, nil) }
+        } while !failedExchanges.isEmpty
+        while let output = machine.pollOutput() { perform(output) }
+        flush()
+    }
+
+    private func perform(_ output: Machine.Output) {
+        guard let exchange = Machine.exchange(of: output), exchange.transport == .datagram else {
+            onOutput(output)
+            return
+        }
+        counters.exchangesBegun += 1
+        if !exchanges.begin(exchange, at: now, in: queue) {
+            counters.exchangesFailed += 1
+            failedExchanges.append(exchange.token)
+        }
+    }
+
+    private func answer(_ slot: Int, _ generation: UInt32) {
+        switch exchanges.receive(slot: slot, generation: generation, in: queue) {
+        case .nothing: return
+        case .answered(let token, let bytes):
+            counters.exchangesAnswered += 1
+            tell(token, bytes)
+        case .failed(let token):
+            counters.exchangesFailed += 1
+            tell(token, nil)
+        }
+        settle()
+    }
+
+    private func tell(_ token: UInt64, _ bytes: [UInt8]?) {
+        guard let command = Machine.command(answering: token, with: bytes) else { return }
+        machine.handle(command, at: now, into: &outbox)
+    }
+
+    /// Sends and forgets what waits in the outbox.
+    private func flush() {
+        guard !outbox.isEmpty else { return }
+        sendRuns()
+        writeTunnelPackets()
+        outbox.removeAll()
+    }
+
+    /// Closes the devices and sockets; nothing happens after it.
+    func stop() {
+        guard !isStopped else { return }
+        isStopped = true
+        tunnel = nil
+        diversion = nil
+        sockets = nil
+        exchanges = ExchangeTable(mark: 0)
+        (backlog4, backlog6) = (Backlog(), Backlog())
+    }
+
+    /// Puts a second tunnel device in place, or takes it away.
+    func divert(_ diversion: consuming Diversion?) {
+        guard !isStopped else { return }
+        if let device = diversion?.device.descriptor.raw {
+            guard (try? queue.add(device, .second, .readable)) != nil else { return }
+        }
+        self.diversion = diversion
+    }
+}
+
+extension Array {
+    /// Takes all elements.
+    fileprivate mutating func drainAll() -> [Element] {
+        defer { removeAll(keepingCapacity: true) }
+        return self
+    }
+}

@@ -1,0 +1,241 @@
+internal import SansIO
+
+/// Whether one peer still hears us and we it: a clock of what was sent and heard.
+///
+///     quiet ──sent──▶ waiting ──half the patience──▶ asked ──the patience──▶ distress ──2 s──▶ lost
+///       ▲                │                             │                        │              │
+///       └────────────────┴────────── heard ────────────┴────────────────────────┴──────────────┘
+///
+/// The patience is three round trips, 250 ms at least. Half of it after something was sent into
+/// silence, the peer is asked by a probe, which is always answered: so a server that does not
+/// answer, or traffic that needs no answer, is never mistaken for a dead path.
+struct Liveness {
+    enum Limits {
+        /// Traffic within this time makes a side active.
+        static let activeTime: Duration = .seconds(30)
+        /// An active side that has sent nothing for this long sends a probe.
+        static let quietMax: Duration = .milliseconds(500)
+        /// The same for a side that is not.
+        static let keepalive: Duration = .seconds(25)
+        /// The shortest patience; else three round trips.
+        static let patienceMin: Duration = .milliseconds(250)
+        /// Between rounds of probes in distress, for the first second …
+        static let huntGap: Duration = .milliseconds(100)
+        static let fastHunt: Duration = .seconds(1)
+        /// … and later.
+        static let slowHuntGap: Duration = .milliseconds(250)
+        /// After this much distress in silence the peer is lost.
+        static let lostAfter: Duration = .seconds(2)
+        /// A hunt that nobody answers ends; the keepalive goes on.
+        static let huntMax: Duration = .seconds(10)
+    }
+
+    /// What is due.
+    enum Due {
+        /// To say something on the chosen path, which the peer answers.
+        case ask
+        /// To begin probing all pairs.
+        case distress
+        /// To probe all pairs again.
+        case round
+        /// To say that the peer is lost.
+        case lost
+    }
+
+    private enum State {
+        case quiet
+        case waiting(since: Instant)
+        case asked(since: Instant)
+        case hunting(Hunt)
+        /// A hunt that ended in silence.
+        case exhausted
+    }
+
+    private struct Hunt {
+        var since: Instant
+        var nextRound: Instant
+        var isLost = false
+        /// Whether nothing at all is heard; else the chosen path alone fails.
+        var isSilent: Bool
+    }
+
+    private var state = State.quiet
+    private(set) var lastTraffic: Instant?
+    private var lastSent: Instant?
+    private(set) var lastHeard: Instant?
+
+    /// Whether all pairs are being probed.
+    var isHunting: Bool {
+        switch state {
+        case .hunting: true
+        case .quiet, .waiting, .asked, .exhausted: false
+        }
+    }
+
+    /// Whether something was sent that got no answer in time.
+    var isInDistress: Bool {
+        switch state {
+        case .hunting(let hunt): hunt.isSilent
+        case .exhausted: true
+        case .quiet, .waiting, .asked: false
+        }
+    }
+
+    /// When all pairs began to be probed; nil when they are not.
+    var huntingSince: Instant? {
+        switch state {
+        case .hunting(let hunt): hunt.since
+        case .quiet, .waiting, .asked, .exhausted: nil
+        }
+    }
+
+    /// Whether traffic flowed lately.
+    func isActive(at now: Instant) -> Bool {
+        lastTraffic.map { $0.duration(to: now) < Limits.activeTime } ?? false
+    }
+
+    /// Three round trips, 250 ms at least.
+    static func patience(_ roundTrip: Duration?) -> Duration {
+        max((roundTrip ?? .zero) * 3, Limits.patienceMin)
+    }
+}
+
+// MARK: - What happens
+
+extension Liveness {
+    /// A packet of an application was sent.
+    mutating func sentTraffic(at now: Instant) {
+        lastTraffic = now
+        switch state {
+        case .exhausted: state = .waiting(since: now)
+        case .quiet, .waiting, .asked, .hunting: break
+        }
+        sentQuestion(at: now)
+    }
+
+    /// Something was sent that may be answered.
+    mutating func sentQuestion(at now: Instant) {
+        lastSent = now
+        switch state {
+        case .quiet: state = .waiting(since: now)
+        case .waiting, .asked, .hunting, .exhausted: break
+        }
+    }
+
+    /// Something was sent that asks for nothing.
+    mutating func sentAnswer(at now: Instant) { lastSent = now }
+
+    /// Something authentic was received.
+    mutating func heard(isTraffic: Bool, at now: Instant) {
+        lastHeard = now
+        if isTraffic { lastTraffic = now }
+        if lastSent == nil { lastSent = now }
+        switch state {
+        case .waiting, .asked, .exhausted: state = .quiet
+        case .hunting(var hunt):
+            // What is heard ends the silence; the hunt goes on until the chosen path works.
+            hunt.isSilent = false
+            hunt.isLost = false
+            state = .hunting(hunt)
+        case .quiet: break
+        }
+    }
+
+    /// The chosen path is known to work, or another one was chosen that does.
+    mutating func pathWorks() {
+        switch state {
+        case .hunting, .exhausted: state = .quiet
+        case .quiet, .waiting, .asked: break
+        }
+    }
+
+    /// Begins probing all pairs though the peer is heard: the chosen path does not answer, or our
+    /// own addresses changed.
+    mutating func doubt(at now: Instant) {
+        switch state {
+        case .hunting: break
+        case .quiet, .waiting, .asked, .exhausted:
+            state = .hunting(Hunt(since: now, nextRound: now, isSilent: false))
+        }
+    }
+
+    /// Forgets what was sent: a new session begins.
+    mutating func restart(at now: Instant) {
+        state = .quiet
+        lastSent = now
+        lastHeard = now
+    }
+}
+
+// MARK: - Time
+
+extension Liveness {
+    /// When something may be due.
+    func nextDeadline(roundTrip: Duration?) -> Instant? {
+        let patience = Self.patience(roundTrip)
+        let next: Instant?
+        switch state {
+        case .quiet, .exhausted: next = nil
+        case .waiting(let since): next = since.advanced(by: patience / 2)
+        case .asked(let since): next = since.advanced(by: patience)
+        case .hunting(let hunt): next = hunt.nextRound
+        }
+        guard let quiet = quietDeadline else { return next }
+        return next.map { min($0, quiet) } ?? quiet
+    }
+
+    /// When a side that says nothing must say something.
+    private var quietDeadline: Instant? {
+        guard let lastSent else { return nil }
+        let soon = lastSent.advanced(by: Limits.quietMax)
+        if let lastTraffic, soon < lastTraffic.advanced(by: Limits.activeTime) { return soon }
+        return lastSent.advanced(by: Limits.keepalive)
+    }
+
+    /// What is due now, one thing at a time; nil when nothing is.
+    mutating func popDue(at now: Instant, roundTrip: Duration?) -> Due? {
+        let patience = Self.patience(roundTrip)
+        switch state {
+        case .waiting(let since) where since.advanced(by: patience / 2) <= now:
+            state = .asked(since: since)
+            return .ask
+        case .asked(let since) where since.advanced(by: patience) <= now:
+            state = .hunting(
+                Hunt(since: now, nextRound: now.advanced(by: Limits.huntGap), isSilent: true)
+            )
+            return .distress
+        case .hunting(let hunt) where hunt.nextRound <= now:
+            return hunting(hunt, patience: patience, at: now)
+        case .quiet, .waiting, .asked, .hunting, .exhausted:
+            break
+        }
+        guard let quiet = quietDeadline, quiet <= now else { return nil }
+        lastSent = now
+        return .ask
+    }
+
+    private mutating func hunting(_ previous: Hunt, patience: Duration, at now: Instant) -> Due {
+        var hunt = previous
+        let silence = max(hunt.since, lastHeard ?? hunt.since).duration(to: now)
+        defer {
+            if isHunting { state = .hunting(hunt) }
+        }
+        // A hunt that began in doubt turns silent when nothing is heard.
+        if !hunt.isSilent, silence >= patience {
+            hunt.isSilent = true
+            return .distress
+        }
+        if hunt.isSilent, !hunt.isLost, silence >= Limits.lostAfter {
+            hunt.isLost = true
+            return .lost
+        }
+        let elapsed = hunt.since.duration(to: now)
+        if silence >= Limits.huntMax, lastTraffic.map({ $0 <= hunt.since }) ?? true {
+            state = .exhausted
+            return .ask
+        }
+        let gap = elapsed < Limits.fastHunt ? Limits.huntGap : Limits.slowHuntGap
+        hunt.nextRound = now.advanced(by: gap)
+        return .round
+    }
+}

@@ -1,0 +1,267 @@
+public import Bytes
+public import IP
+public import SansIO
+public import WireGuard
+
+/// All peers of one role that one packet loop owns.
+///
+/// A client's pool begins every handshake, with the same initiation over all pairs of candidates;
+/// it measures the pairs, chooses one and names it. A gateway's pool answers, and sends where the
+/// client's newest authenticated data or path frame came from; handshakes and probes move nothing.
+/// Both notice silence, probe all pairs then, and tell the role by ``pollEvent()``.
+public struct PeerPool: ~Copyable {
+    /// Bounds of a pool.
+    public enum Limits {
+        /// Peers.
+        public static var peers: Int { 65_535 }
+        /// Bytes of a packet inside the tunnel: its MTU.
+        public static var packetByteCount: Int { 1280 }
+        /// Openers, and probes of a gateway, in one round.
+        public static var openers: Int { 5 }
+        /// Bytes of an opener.
+        public static var openerByteCount: Int { 8 }
+        /// A wanted session that does not come makes the peer lost after this.
+        public static var connectPatience: Duration { .seconds(3) }
+        /// A session is wanted for so long after the last packet that asked for it.
+        public static var wantedTime: Duration { .seconds(5) }
+    }
+
+    let role: PeerRole
+    let identity: Identity
+    let wallStart: WallStart
+    var random: RandomSource
+    var checker: CookieChecker
+    var rules: CandidateRules
+    var locals: [Endpoint] = []
+
+    var peers: [Peer?] = []
+    var generations: [UInt16] = []
+    var freeSlots: [Int] = []
+    var slots: [Key: Int] = [:]
+    var deadlines = DeadlineHeap()
+    var copies = InitiationCache()
+    var parked = ParkedInitiations()
+    var events = OutputQueue<PeerEvent>(countMax: 4096)
+    /// What was dropped and why, since the start.
+    public internal(set) var counters = PeerCounters()
+
+    /// - Parameters:
+    ///   - role: Which side of the tunnel it is.
+    ///   - wallClock: The wall clock at one instant: initiations carry the time.
+    ///   - random: Keys and indices are drawn from it.
+    public init(role: PeerRole, wallClock: WallStart, random: RandomSource) {
+        var random = random
+        self.role = role
+        identity = Identity(from: &random)
+        wallStart = wallClock
+        checker = CookieChecker(random: random.fork())
+        rules = CandidateRules(isStrict: role == .gateway)
+        self.random = random
+    }
+
+    /// What peers know us by: made anew with each pool.
+    public var publicKey: Key { identity.publicKey }
+
+    /// How many peers there are.
+    public var count: Int { slots.count }
+}
+
+/// What a pool dropped, and why.
+public struct PeerCounters: Sendable, Equatable {
+    /// Datagrams that are none of ours: openers, strangers' bytes.
+    public var foreign: UInt64 = 0
+    /// Handshake messages that were refused.
+    public var handshakesRefused: UInt64 = 0
+    /// Packets that did not open: unknown index, replayed, not authentic, expired.
+    public var packetsRefused: UInt64 = 0
+    /// Frames that could not be read, or that the other side may not send.
+    public var framesRefused: UInt64 = 0
+    /// Inner packets with an impossible length, or marked although they must not be (RFC 6040).
+    public var packetsMalformed: UInt64 = 0
+    /// Packets that could not be sent: malformed or too large.
+    public var sendsRefused: UInt64 = 0
+    /// Handshakes that ended in a session.
+    public var handshakes: UInt64 = 0
+    /// Initiations answered from the cache.
+    public var copiesAnswered: UInt64 = 0
+    /// Initiations parked because their key was not known.
+    public var parked: UInt64 = 0
+    /// Initiations answered by a cookie, or dropped, under load.
+    public var challenged: UInt64 = 0
+    /// Candidates of peers that may not be used.
+    public var candidatesRefused: UInt64 = 0
+
+    public init() {}
+}
+
+// MARK: - Peers
+
+extension PeerPool {
+    /// The peer with `publicKey`; nil when there is none.
+    public func index(of publicKey: Key) -> PeerIndex? {
+        slots[publicKey].flatMap { peers[$0]?.index }
+    }
+
+    /// The peer, unless it was removed.
+    func peer(_ index: PeerIndex) -> Peer? {
+        guard index.slot < peers.count, let peer = peers[index.slot], peer.index == index else {
+            return nil
+        }
+        return peer
+    }
+
+    /// Our own candidates. Client: pairs are made with the addresses, and all are probed at once.
+    public mutating func setLocalCandidates(
+        _ candidates: [Candidate],
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        let endpoints = candidates.filter { $0.kind == .host }.map(\.endpoint)
+        guard endpoints != locals else { return }
+        locals = endpoints
+        for case let peer? in peers {
+            peer.paths.setLocals(endpoints, at: now)
+            if role == .client {
+                if peer.isConnected, peer.speaksFrames {
+                    peer.liveness.doubt(at: now)
+                    ask(peer, at: now, into: &outbox)
+                }
+                peer.ladder?.restart(at: now)
+            }
+            reschedule(peer)
+        }
+    }
+
+    /// Networks that no candidate of a peer may lie in: our own ranges; at a gateway also what its
+    /// site protects.
+    public mutating func setRefusedNetworks(_ networks: [IPPrefix]) { rules.refused = networks }
+
+    /// Adds the peer with that public key, or tells of it anew: the index stays the same.
+    ///
+    /// A client begins the handshake. A gateway opens its NAT towards the candidates, and answers
+    /// an initiation that waits for this key. Another preshared key ends the session.
+    ///
+    /// - Returns: nil when the pool is full, or the key is not usable.
+    public mutating func upsert(
+        _ configuration: PeerConfiguration,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) -> PeerIndex? {
+        var configuration = configuration
+        let allowed = rules.allowed(configuration.candidates)
+        counters.candidatesRefused += UInt64(configuration.candidates.count - allowed.count)
+        configuration.candidates = allowed
+        guard let peer = place(configuration, at: now) else { return nil }
+        peer.paths.setRemotes(allowed)
+        switch role {
+        case .client:
+            want(peer, at: now)
+            if peer.isConnected, peer.speaksFrames { peer.paths.probeAll(at: now) }
+            // The first initiation goes out now, not a turn later.
+            work(peer, at: now, into: &outbox)
+        case .gateway:
+            open(towards: peer, at: now, into: &outbox)
+            answerParked(peer, at: now, into: &outbox)
+        }
+        reschedule(peer)
+        return peer.index
+    }
+
+    /// The peer with that key, made when it is not there, its tunnel new when the secret is.
+    private mutating func place(_ configuration: PeerConfiguration, at now: Instant) -> Peer? {
+        if let slot = slots[configuration.publicKey], let peer = peers[slot] {
+            let isSameSecret = peer.configuration.presharedKey == configuration.presharedKey
+            peer.configuration = configuration
+            guard !isSameSecret else { return peer }
+            guard let tunnel = tunnel(to: configuration) else { return nil }
+            peer.tunnel = tunnel
+            (peer.isConnected, peer.ladder) = (false, nil)
+            return peer
+        }
+        guard slots.count < Limits.peers, let tunnel = tunnel(to: configuration) else { return nil }
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+        } else {
+            slot = peers.count
+            peers.append(nil)
+            generations.append(0)
+        }
+        var paths = PathTable(firstNumber: random.next(), triesSources: role == .client)
+        paths.setLocals(locals, at: now)
+        let peer = Peer(
+            index: PeerIndex(slot: slot, generation: generations[slot]),
+            configuration: configuration,
+            tunnel: tunnel,
+            paths: paths,
+            at: now
+        )
+        peers[slot] = peer
+        slots[configuration.publicKey] = slot
+        return peer
+    }
+
+    private func tunnel(to configuration: PeerConfiguration) -> Tunnel? {
+        var timing = Timing.paper
+        timing.retransmit = .seconds(2)
+        timing.retransmitJitterMax = .zero
+        if !configuration.speaksFrames { timing.persistentKeepalive = Liveness.Limits.keepalive }
+        return try? Tunnel(
+            to: configuration.publicKey,
+            as: identity,
+            presharedKey: configuration.presharedKey,
+            timing: timing,
+            initiates: role == .client
+        )
+    }
+
+    /// Forgets the peer; says goodbye to it before, unless that is nil.
+    public mutating func remove(
+        _ index: PeerIndex,
+        goodbye: ControlFrame.Goodbye?,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        guard let peer = peer(index) else { return }
+        if let goodbye, peer.isConnected {
+            _ = send(.goodbye(goodbye), to: index, at: now, into: &outbox)
+        }
+        slots[peer.configuration.publicKey] = nil
+        peers[index.slot] = nil
+        generations[index.slot] &+= 1
+        freeSlots.append(index.slot)
+    }
+
+    /// Client: begins a series of probes on all pairs.
+    public mutating func probe(_ index: PeerIndex, at now: Instant) {
+        guard let peer = peer(index), role == .client else { return }
+        peer.paths.probeAll(at: now)
+        reschedule(peer)
+    }
+
+    /// Gateway: opens our NAT towards the peer's candidates; by probes where a session is, else by
+    /// openers.
+    public mutating func punch(_ index: PeerIndex, at now: Instant, into outbox: inout Outbox) {
+        guard let peer = peer(index), role == .gateway else { return }
+        open(towards: peer, at: now, into: &outbox)
+        reschedule(peer)
+    }
+
+    /// How the connection does; nil when there is no such peer.
+    public func status(of index: PeerIndex) -> PeerStatus? {
+        guard let peer = peer(index) else { return nil }
+        var status = PeerStatus()
+        status.isConnected = peer.isConnected
+        status.isInDistress = peer.liveness.isInDistress
+        status.remote = peer.paths.chosen?.remote
+        status.local = peer.paths.chosen?.local ?? .unspecified
+        status.kind = peer.paths.chosenKind
+        status.roundTrip = peer.paths.chosenRoundTrip
+        (status.bytesIn, status.bytesOut) = (peer.bytesIn, peer.bytesOut)
+        status.lastHeard = peer.liveness.lastHeard
+        return status
+    }
+
+    /// What a role should know; nil when nothing is left.
+    public mutating func pollEvent() -> PeerEvent? { events.popFirst() }
+}

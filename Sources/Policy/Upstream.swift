@@ -1,0 +1,82 @@
+internal import Bytes
+internal import Control
+public import IP
+
+/// A nameserver as people write it: `9.9.9.9`, `[2620:fe::fe]:53`, `tls://dns.example.net`,
+/// `https://dns.example.net/dns-query`.
+public struct Upstream: Hashable, Sendable {
+    /// How it is asked.
+    public enum Transport: String, Sendable, CaseIterable {
+        /// UDP and TCP.
+        case plain = ""
+        /// DNS over TLS (RFC 7858).
+        case tls = "tls://"
+        /// DNS over HTTPS (RFC 8484).
+        case https = "https://"
+
+        /// The port when none is written.
+        public var port: UInt16 {
+            switch self {
+            case .plain: 53
+            case .tls: 853
+            case .https: 443
+            }
+        }
+    }
+
+    /// How it is asked.
+    public let transport: Transport
+    /// A name in lower case, or an address without brackets.
+    public let host: String
+    /// The port.
+    public let port: UInt16
+    /// With its slash; empty unless `.https`.
+    public let path: String
+
+    /// The address, where it is not a name.
+    public var address: IPAddress? { IPAddress(host) }
+}
+
+extension Upstream: LosslessStringConvertible {
+    public init?(_ text: String) {
+        let transport = [.tls, .https].first { text.hasPrefix($0.rawValue) } ?? Transport.plain
+        var rest = text.dropFirst(transport.rawValue.count)
+        var path = rest.firstIndex(of: "/").map { String(rest[$0...]) } ?? ""
+        rest = rest.dropLast(path.count)
+        guard path.isEmpty || transport == .https, path.utf8.allSatisfy({ $0 > 32 && $0 < 127 })
+        else { return nil }
+        if transport == .https, path.isEmpty || path == "/" { path = "/dns-query" }
+        if IPAddress(String(rest)) != nil, transport == .plain {
+            self.init(transport, String(rest), transport.port, path)
+        } else if let endpoint = Endpoint(String(rest)), endpoint.port > 0 {
+            self.init(transport, endpoint.address.description, endpoint.port, path)
+        } else if rest.hasPrefix("["), rest.hasSuffix("]"),
+            let address = IPAddress(String(rest.dropFirst().dropLast())), !address.isIPv4
+        {
+            self.init(transport, address.description, transport.port, path)
+        } else {
+            self.init(transport, named: rest, path)
+        }
+    }
+
+    private init(_ transport: Transport, _ host: String, _ port: UInt16, _ path: String) {
+        (self.transport, self.host, self.port, self.path) = (transport, host, port, path)
+    }
+
+    private init?(_ transport: Transport, named text: Substring, _ path: String) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count), let host = parts.first?.lowercased(),
+            let port = parts.count == 2 ? UInt16(parts[1]) : transport.port, port > 0
+        else { return nil }
+        // Plain ones need an address: there is nobody to ask for the name before them.
+        guard IPAddress(host) != nil || transport != .plain && ResourceAddress.isHostName(host)
+        else { return nil }
+        self.init(transport, host, port, path)
+    }
+
+    public var description: String {
+        let isBracketed = host.contains(":") && (transport != .plain || port != transport.port)
+        return transport.rawValue + (isBracketed ? "[\(host)]" : host)
+            + (port == transport.port ? "" : ":\(port)") + path
+    }
+}

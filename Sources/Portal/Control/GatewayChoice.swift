@@ -1,0 +1,46 @@
+internal import Control
+
+/// Which gateway of a site serves a lease: one that the client uses already, else the least loaded,
+/// else any of those alike.
+enum GatewayChoice {
+    /// A gateway that is connected now.
+    struct Option: Equatable {
+        let id: GatewayID
+        /// Clients that hold a lease there.
+        let clientCount: Int
+        /// Takes nobody new.
+        let isDraining: Bool
+        /// Whether it speaks the first-packet flow, which clients 1.1 need.
+        let speaksCurrent: Bool
+    }
+
+    /// Why there is none.
+    enum Failure: Error, Equatable {
+        /// None is connected, or only those that the client asked to be left out.
+        case offline
+        /// Some are connected, and all are too old for this client.
+        case versionMismatch
+    }
+
+    /// - Parameters:
+    ///   - options: The gateways of the site that are connected.
+    ///   - connected: Those that the client has a tunnel to, best first.
+    ///   - excluded: Those that refused it or did not answer.
+    static func choose(
+        among options: [Option],
+        connected: [GatewayID],
+        without excluded: [GatewayID],
+        using random: inout some RandomNumberGenerator
+    ) throws(Failure) -> GatewayID {
+        let possible = options.filter { !excluded.contains($0.id) }
+        let usable = possible.filter(\.speaksCurrent)
+        guard !usable.isEmpty else { throw possible.isEmpty ? .offline : .versionMismatch }
+        let staying = usable.filter { !$0.isDraining }
+        let ranked = staying.isEmpty ? usable.filter { connected.contains($0.id) } : staying
+        for id in connected where ranked.contains(where: { $0.id == id }) { return id }
+        let least = ranked.map(\.clientCount).min()
+        let alike = ranked.filter { $0.clientCount == least }
+        guard let chosen = alike.randomElement(using: &random) else { throw .offline }
+        return chosen.id
+    }
+}

@@ -1,0 +1,89 @@
+internal import Control
+internal import Foundation
+internal import IP
+
+/// One lease as the portal remembers it.
+struct LeaseRecord: Codable, Equatable, Sendable {
+    let id: LeaseID
+    let client: ClientID
+    let resource: ResourceID
+    let gateway: GatewayID
+    /// The policy that it rests on; another takes over when this one goes.
+    var policy: PolicyID
+    /// The directory's revision at which it was last decided.
+    var revision: UInt64
+    /// The request that it answered first.
+    let request: RequestID
+    /// The name that the client's packet was for.
+    var name: String?
+    /// The proxy addresses of `name`.
+    var proxies: [IPAddress]
+    let begunAt: Date
+    var endsAt: Date
+    /// When it must be looked at again: to be extended, or because a condition may turn.
+    var reviewAt: Date
+}
+
+/// All live leases, with the look-ups that changes and sessions need.
+struct LeaseTable {
+    private var leases: [LeaseID: LeaseRecord] = [:]
+    private var idsByClient: [ClientID: [LeaseID]] = [:]
+    private var idsByGateway: [GatewayID: [LeaseID]] = [:]
+    /// Nothing is due before.
+    private(set) var nextReview = Date.distantFuture
+
+    var count: Int { leases.count }
+
+    subscript(id: LeaseID) -> LeaseRecord? { leases[id] }
+
+    /// Leases of a client, oldest first.
+    func leases(of client: ClientID) -> [LeaseRecord] {
+        (idsByClient[client] ?? []).compactMap { leases[$0] }
+    }
+
+    /// Leases at a gateway, oldest first.
+    func leases(at gateway: GatewayID) -> [LeaseRecord] {
+        (idsByGateway[gateway] ?? []).compactMap { leases[$0] }
+    }
+
+    /// Clients that hold a lease at `gateway`.
+    func clientCount(at gateway: GatewayID) -> Int {
+        Set((idsByGateway[gateway] ?? []).compactMap { leases[$0]?.client }).count
+    }
+
+    /// The live lease of a client for a resource through a gateway.
+    func lease(of client: ClientID, for resource: ResourceID, at gateway: GatewayID) -> LeaseRecord? {
+        leases(of: client).last { $0.resource == resource && $0.gateway == gateway }
+    }
+
+    /// All of them, in the order of their ids.
+    var all: [LeaseRecord] { leases.values.sorted { $0.id < $1.id } }
+
+    /// Those that are due at `now`; ``nextReview`` is right afterwards for the others.
+    mutating func due(at now: Date) -> [LeaseRecord] {
+        guard now >= nextReview else { return [] }
+        let ordered = all
+        nextReview = ordered.filter { $0.reviewAt > now }.map(\.reviewAt).min() ?? .distantFuture
+        return ordered.filter { $0.reviewAt <= now }
+    }
+
+    /// Adds one, or replaces the one of the same id.
+    mutating func upsert(_ lease: LeaseRecord) {
+        if leases.updateValue(lease, forKey: lease.id) == nil {
+            idsByClient[lease.client, default: []].append(lease.id)
+            idsByGateway[lease.gateway, default: []].append(lease.id)
+        }
+        nextReview = min(nextReview, lease.reviewAt)
+    }
+
+    /// Forgets one; nil when it was gone already.
+    @discardableResult
+    mutating func remove(_ id: LeaseID) -> LeaseRecord? {
+        guard let lease = leases.removeValue(forKey: id) else { return nil }
+        idsByClient[lease.client]?.removeAll { $0 == id }
+        idsByGateway[lease.gateway]?.removeAll { $0 == id }
+        if idsByClient[lease.client]?.isEmpty == true { idsByClient[lease.client] = nil }
+        if idsByGateway[lease.gateway]?.isEmpty == true { idsByGateway[lease.gateway] = nil }
+        return lease
+    }
+}

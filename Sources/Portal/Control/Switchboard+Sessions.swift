@@ -1,0 +1,193 @@
+internal import Bytes
+internal import Control
+internal import Foundation
+internal import IP
+internal import Logging
+internal import NIOCore
+internal import Policy
+
+/// Connections: who they are, what they say, how they end.
+extension Switchboard {
+    /// One text frame of a role.
+    func receive(_ frame: ByteBuffer, from caller: RoleCaller, on connection: ControlConnection) async {
+        let bytes = Array(buffer: frame)
+        let message: FromRole
+        do {
+            try JSONDepth.check(bytes.rawSpan)
+            message = try decoder.decode(FromRole.self, from: Data(bytes))
+        } catch {
+            metrics.count(.malformedMessages)
+            return refuse(
+                connection,
+                Refusal(.malformed, .mend, "The portal could not read a message: \(Self.words(error)).")
+            )
+        }
+        switch (message, identities[connection.number]) {
+        case (.hello(let hello), nil): await greet(hello, from: caller, on: connection)
+        case (.unknown, _): break
+        case (.hello, .some), (_, nil):
+            refuse(connection, Refusal(.malformed, .mend, "A session opens with exactly one hello."))
+        case (.authorize(let request), .client(let id)): authorize(request, for: id)
+        case (.candidates(let change), .client(let id)): setCandidates(change.candidates, of: id)
+        case (.resync, .client(let id)): welcome(id)
+        case (.candidates(let change), .gateway(let id)): setCandidates(change.candidates, of: id)
+        case (.resync, .gateway(let id)): welcome(id)
+        case (.grantAnswer(let answer), .gateway(let id)): take(answer, from: id)
+        case (.report(let report), .gateway(let id)): take(report, from: id)
+        case (.grantAnswer, .client), (.report, .client), (.authorize, .gateway):
+            refuse(connection, Refusal(.malformed, .mend, "\(message.type) is not for this role."))
+        }
+    }
+
+    /// Ends a connection that has said nothing for too long.
+    func closeIfSilent(_ connection: ControlConnection) {
+        guard identities[connection.number] == nil, !arriving.contains("\(connection.number)") else {
+            return
+        }
+        refuse(connection, Refusal(.malformed, .retry, "No hello came in time."))
+    }
+
+    /// A connection is over.
+    func ended(_ connection: ControlConnection, _ ending: ControlConnection.Ending) {
+        switch identities.removeValue(forKey: connection.number) {
+        case .client(let id): clientLeft(id, connection)
+        case .gateway(let id): gatewayLeft(id, connection, ending)
+        case nil: break
+        }
+    }
+
+    private func greet(
+        _ hello: FromRole.Hello,
+        from caller: RoleCaller,
+        on connection: ControlConnection
+    ) async {
+        guard let version = ProtocolVersion.agreed(offered: hello.versions) else {
+            metrics.count(.versionMismatches)
+            return refuse(connection, .versionMismatch(offered: hello.versions))
+        }
+        guard hello.role == caller.role else {
+            let sentence = "The token is for a \(caller.role), and a \(hello.role) came with it."
+            return refuse(connection, Refusal(.malformed, .mend, sentence))
+        }
+        let name = hello.name.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard !name.isEmpty, name.utf8.count <= DeviceTable.Limits.nameByteCount else {
+            let sentence = "The name must have 1 to \(DeviceTable.Limits.nameByteCount) bytes; use --name."
+            return refuse(connection, Refusal(.malformed, .mend, sentence))
+        }
+        let arrival = "\(caller.token.id)\u{0}\(name)"
+        guard arriving.insert(arrival).inserted else {
+            let sentence = "“\(name)” is just connecting elsewhere; this connection has to wait."
+            return refuse(connection, Refusal(.connectedElsewhere, .retry, sentence))
+        }
+        arriving.insert("\(connection.number)")
+        defer {
+            arriving.remove(arrival)
+            arriving.remove("\(connection.number)")
+        }
+        do {
+            let device = try await enrol(hello, named: name, caller)
+            try await replaceOlder(of: device, by: connection)
+            try admitAgain(caller)
+            arrive(device, hello, version, on: connection)
+        } catch let refusal as Refusal {
+            refuse(connection, refusal)
+        } catch {
+            logger.error("cannot take a device in", metadata: ["why": "\(error)"])
+            refuse(
+                connection,
+                Refusal(.fault, .retryAfter, Self.words(error), retryAfterSeconds: 5)
+            )
+        }
+    }
+
+    /// What may have changed while the disk or an older connection was waited for.
+    private func admitAgain(_ caller: RoleCaller) throws(Refusal) {
+        guard tokens[caller.token.id]?.revokedAt == nil else { throw .revokedToken }
+        guard !isStopping else {
+            throw Refusal(.stopping, .retryAfter, "The portal is stopping.", retryAfterSeconds: 1)
+        }
+    }
+
+    /// The newer connection of a device wins, unless the older one proves that it is alive.
+    private func replaceOlder(
+        of device: EnrolledDevice,
+        by newer: ControlConnection
+    ) async throws(Refusal) {
+        let older =
+            switch device.role {
+            case .client: clients[ClientID(device.id)]?.connection
+            case .gateway: gateways[GatewayID(device.id)]?.connection
+            }
+        guard let older, older.number != newer.number else { return }
+        if await older.isAlive() {
+            let place = older.remote.map { " from \($0)" } ?? ""
+            let since = older.openedAt.formatted(.iso8601)
+            throw Refusal(
+                .connectedElsewhere,
+                .mend,
+                "“\(device.name)” is connected\(place) since \(since); stop it there, or give this one "
+                    + "another name with --name."
+            )
+        }
+        older.cut()
+        ended(older, .lost)
+    }
+
+    private func arrive(
+        _ device: EnrolledDevice,
+        _ hello: FromRole.Hello,
+        _ version: ProtocolVersion,
+        on connection: ControlConnection
+    ) {
+        let candidates = CandidateRules(plan: directory.addresses).accepted(hello.candidates)
+        var device = device
+        let isNewKey = device.publicKey != hello.publicKey
+        let isMoved = device.candidates != candidates
+        (device.publicKey, device.candidates) = (hello.publicKey, candidates)
+        (device.lastSeen, device.remote) = (.now, connection.remote)
+        device.software = hello.software
+        devices.upsert(device)
+        writeBehind.save(device)
+        metrics.count(.sessions)
+        let news: KeyText? = isNewKey ? hello.publicKey : nil
+        switch device.role {
+        case .client:
+            arrive(client: device, candidates, on: connection)
+            if isNewKey || isMoved { tellGateways(of: ClientID(device.id), newKey: news) }
+        case .gateway:
+            arrive(gateway: device, candidates, version, on: connection)
+            if isNewKey || isMoved { tellClients(of: GatewayID(device.id), newKey: news) }
+        }
+        logger.info(
+            "connected",
+            metadata: ["role": "\(device.role)", "id": "\(device.id)", "version": "\(version)"]
+        )
+    }
+
+    /// An error as half a sentence, without what a peer sent.
+    static func words(_ error: any Error) -> String {
+        switch error {
+        case let error as JSONDepth.Refusal:
+            switch error {
+            case .tooLarge(let byteCount): return "it has \(byteCount) bytes"
+            case .tooDeep(let offset): return "it nests too deep at byte \(offset)"
+            }
+        case DecodingError.keyNotFound(let key, _): return "“\(key.stringValue)” is missing"
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+            DecodingError.dataCorrupted(let context):
+            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+            return path.isEmpty ? "it is no JSON object of a known form" : "“\(path)” cannot be read"
+        case let error as StoreError: return error.sentence
+        default: return "\(error)"
+        }
+    }
+}
+
+extension Refusal {
+    /// What a role hears whose token is no longer good.
+    static let revokedToken = Refusal(
+        .unauthenticated,
+        .signIn,
+        "This token was revoked; ask an administrator for a new one."
+    )
+}

@@ -1,0 +1,95 @@
+internal import Foundation
+internal import Hummingbird
+
+/// Pages that say who reached what, and who changed what.
+struct ActivityRoutes {
+    let portal: Portal
+
+    func add(to pages: RouterGroup<PortalContext>) {
+        pages.get("/activity", use: reached)
+        pages.get("/activity/changes", use: changed)
+    }
+
+    private func reached(_ request: Request, _ context: PortalContext) async throws -> Response {
+        let list = PageList(request, columns: [])
+        let (text, offset, count) = list.window
+        let page = try await portal.store.activity(matching: text, offset: offset, count: count)
+        let frame = try await portal.frame("/activity", request, context)
+        let all = text.isEmpty ? page.total : max(page.total, 1)
+        return frame.response(
+            "activity",
+            title: "Who reached what",
+            [
+                "about": "Each time somebody was let in, or was not; kept for "
+                    + "\(Int(Store.ActivityLimits.dayCount)) days.",
+                "isChanges": false,
+                "emptySentence": "As soon as a client asks to reach a resource, it stands here.",
+                "headings": ["When", "Who", "What"],
+                "rows": page.rows.map(\.values),
+                "list": list.values(
+                    shown: page.rows.count,
+                    found: page.total,
+                    all: all,
+                    hint: "Person, device, resource"
+                ),
+            ]
+        )
+    }
+
+    private func changed(_ request: Request, _ context: PortalContext) async throws -> Response {
+        let list = PageList(request, columns: [])
+        let (text, offset, count) = list.window
+        let page = try await portal.store.audit(matching: text, offset: offset, count: count)
+        let frame = try await portal.frame("/activity", request, context)
+        let all = text.isEmpty ? page.total : max(page.total, 1)
+        return frame.response(
+            "activity",
+            title: "Who changed what",
+            [
+                "about": "Every change of the configuration, in the order in which it was made.",
+                "isChanges": true,
+                "emptySentence": "The first change of the configuration will stand here.",
+                "headings": ["When", "Who", "What"],
+                "rows": page.rows.map(\.values),
+                "list": list.values(
+                    shown: page.rows.count,
+                    found: page.total,
+                    all: all,
+                    hint: "Person or thing"
+                ),
+            ]
+        )
+    }
+}
+
+extension Activity {
+    fileprivate var values: [String: Any] {
+        let date = Date(timeIntervalSince1970: at)
+        let target = name.map { "\(resource) (\($0))" } ?? resource
+        let way = gateway.map { "through \($0)" }
+        let place = remote.map { "from \($0)" }
+        let all: [String: Any?] = [
+            "time": date.formatted(.iso8601),
+            "when": PageTime.exact(date),
+            "who": "\(actor) · \(client)",
+            "word": isAllowed ? "allowed" : "denied",
+            "level": isAllowed ? "good" : "bad",
+            "what": target,
+            "detail": [sentence, way, place].compactMap(\.self).joined(separator: " · "),
+        ]
+        return all.present
+    }
+}
+
+extension Store.AuditLine {
+    fileprivate var values: [String: Any] {
+        let all: [String: Any?] = [
+            "time": at.formatted(.iso8601),
+            "when": PageTime.exact(at),
+            "who": who,
+            "what": summary,
+            "detail": "revision \(revision) · \(why)",
+        ]
+        return all.present
+    }
+}

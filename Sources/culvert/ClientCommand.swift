@@ -1,0 +1,63 @@
+internal import ArgumentParser
+internal import Control
+internal import Daemon
+internal import Foundation
+
+/// `culvert client`.
+struct ClientCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "client",
+        abstract: "Run the client daemon.",
+        discussion: """
+            EXAMPLE
+              culvert token --client ada@example.com > client.token    (on the portal)
+              culvert client --token-file client.token
+              culvert status --wait 30s
+            """
+    )
+
+    @OptionGroup var role: RoleOptions
+    @Option(help: "The file with the token from `culvert token --client`.")
+    var tokenFile: String?
+    @Option(help: "The device's name (default: the host's).")
+    var name: String?
+    @Option(help: "How the host learns of our resolver: resolv.conf or off (default: resolv.conf).")
+    var dns: String?
+
+    func run() async throws {
+        let settings = try role.settings(role: "client", keys: ["token-file", "name", "dns"])
+        let options = ClientOptions(
+            token: try TokenFile.read(
+                settings.value("token-file", flag: tokenFile),
+                kind: .client,
+                role: "client"
+            ),
+            name: settings.value("name", flag: name) ?? ProcessInfo.processInfo.hostName,
+            resolverMode: try settings.value(
+                "dns",
+                flag: dns,
+                expecting: "resolv.conf or off",
+                ClientOptions.ResolverMode.init(rawValue:)
+            ) ?? .resolvConf,
+            statePath: role.statePath(role: "client", settings),
+            socketPath: role.socketPath(role: "client", settings)
+        )
+        let logger = try role.logger(role: "client", settings)
+        try await ClientDaemon(options: options, logger: logger).run()
+    }
+}
+
+/// What the command line decided for a client.
+struct ClientOptions: Sendable {
+    /// How the host learns of the client's resolver.
+    enum ResolverMode: String, Sendable {
+        case resolvConf = "resolv.conf"
+        case off
+    }
+
+    let token: Token
+    let name: String
+    let resolverMode: ResolverMode
+    let statePath: String
+    let socketPath: String
+}

@@ -1,0 +1,194 @@
+internal import Bytes
+internal import Client
+internal import Control
+internal import Daemon
+internal import Foundation
+internal import IP
+internal import Linux
+internal import Logging
+internal import SansIO
+
+/// The client's core joined to its edges, from `up` to `down`: tunnel device, sockets, routes, the
+/// host's resolver configuration, control channel.
+struct ClientSession: Sendable {
+    typealias Machine = Client::Client
+    typealias Plane = DataPlane<Client::Client>
+
+    let options: ClientOptions
+    let logger: Logger
+    let plane: Plane
+    private let happenings: Happenings<Machine.Output>
+    private let channel: ControlChannel<ToClient>
+    private let lookup: HostLookup
+    private let sentinels: SentinelServer
+    private let index: UInt32
+    private let port: UInt16
+
+    private static let mark = RoutingPlan.client.mark
+
+    init(options: ClientOptions, state: StateFolder, logger: Logger) async throws {
+        (self.options, self.logger) = (options, logger)
+        ClientHost.restoreAll(folder: options.statePath, logger: logger)
+        let device = try HostFacts.inWords { try TunnelDevice() }
+        try HostFacts.inWords { try device.configure() }
+        index = device.index
+        let sockets = try HostFacts.inWords {
+            try UDPSockets(mark: Self.mark) { logger.notice("\($0)") }
+        }
+        port = sockets.port
+        let names = try AppendLog(path: state.file("names"))
+        let happenings = Happenings<Machine.Output>()
+        self.happenings = happenings
+        let machine = Machine(
+            wallClock: HostFacts.wallStart(),
+            random: Kernel.randomSource(),
+            names: AppendLog.content(of: state.file("names"))
+        )
+        plane = try Plane(
+            machine: machine,
+            tunnel: device,
+            sockets: sockets,
+            mark: Self.mark,
+            onOutput: { output in
+                // A new name's addresses are on disk before its answer leaves.
+                let isKept: Bool
+                switch output {
+                case .persist(let record):
+                    isKept = names.append(record.bytes)
+                    if record.isSynced { names.synchronize() }
+                case .replaceNames(let content): isKept = names.replace(with: content)
+                default: return happenings.put(output)
+                }
+                if !isKept {
+                    logger.error(
+                        "names are not kept: the state folder cannot be written; free space"
+                    )
+                }
+            },
+            onNote: { logger.notice("\($0)") }
+        )
+        let resolver = ResolverConfiguration(
+            path: ClientHost.resolverPath,
+            folder: options.statePath
+        )
+        let known = state.read("portal-addresses")
+            .flatMap { try? JSONDecoder().decode([String: [String]].self, from: $0) }
+        lookup = HostLookup(mark: Self.mark, lastGood: known ?? [:]) {
+            ((try? resolver.hostConfiguration().nameservers) ?? []).map { Endpoint($0, port: 53) }
+        }
+        channel = ControlChannel(
+            token: options.token,
+            mark: Self.mark,
+            lookup: lookup,
+            logger: logger
+        )
+        sentinels = SentinelServer(logger: logger)
+    }
+
+    /// Runs until the task is cancelled or the client cannot go on, and puts the host back.
+    func run(state: StateFolder) async throws {
+        var host = try ClientHost(index: index, options: options, logger: logger)
+        defer { host.restore() }
+        await readHost()
+        let tasks = [
+            happenings.task { await talk(state) },
+            happenings.task { try await watch() },
+        ]
+        defer { for task in tasks { task.cancel() } }
+        let ending = await withTaskCancellationHandler {
+            await work(&host)
+        } onCancel: {
+            Task {
+                await plane.handle(.shutdown)
+                try await Task.sleep(for: .seconds(1))
+                happenings.end()
+            }
+        }
+        await sentinels.stop()
+        await plane.stop()
+        if let ending { throw ending }
+    }
+
+    private func work(_ host: inout ClientHost) async -> Sentence? {
+        for await happening in happenings.stream {
+            switch happening {
+            case .ended(let sentence): return sentence
+            case .output(.finished): return nil
+            case .output(.toPortal(let message)): channel.send(message)
+            case .output(.exchange(let exchange)):
+                Task {
+                    let answer = await StreamExchanger(mark: Self.mark).ask(exchange)
+                    await plane.handle(.exchangeAnswered(token: exchange.token, bytes: answer))
+                }
+            case .output(.streamAnswer(let id, let bytes)): await sentinels.answer(id, bytes)
+            case .output(.configure(let configuration)):
+                do {
+                    try host.configure(
+                        tunnel: configuration.tunnel,
+                        routes: configuration.routes,
+                        sentinels: configuration.sentinels,
+                        search: configuration.search
+                    )
+                } catch {
+                    return error as? Sentence ?? Sentence("\(error)")
+                }
+                await sentinels.listen(on: configuration.sentinels, plane)
+            case .output(.persist), .output(.replaceNames): break  // done on the loop's thread
+            case .output(.event(let event)): event.log(to: logger)
+            }
+        }
+        return nil
+    }
+
+    private func talk(_ state: StateFolder) async {
+        await channel.run { event in
+            switch event {
+            case .opened:
+                let hello = await plane.withMachine { machine in
+                    machine.hello(
+                        name: options.name,
+                        software: Software.version,
+                        os: HostFacts.system
+                    )
+                }
+                channel.send(.hello(hello))
+                await plane.handle(.portalConnected(true))
+                if let data = try? JSONEncoder().encode(lookup.known) {
+                    try? state.replace("portal-addresses", with: data)
+                }
+            case .message(let message):
+                if case .welcome(let welcome) = message {
+                    logger.info(
+                        "connected to the portal",
+                        metadata: ["url": "\(options.token.url)", "account": "\(welcome.account)"]
+                    )
+                }
+                await plane.handle(.portal(message))
+            case .unreadable: channel.send(.resync(.init(reason: "a message could not be read")))
+            case .closed(let why):
+                logger.warning("\(why)")
+                await plane.handle(.portalConnected(false))
+            case .refusedForGood(let refusal):
+                happenings.end(Sentence("The portal refuses this client: \(refusal.sentence)"))
+            }
+        }
+    }
+
+    private func watch() async throws {
+        let monitor = try HostFacts.inWords {
+            try NetworkMonitor(ignoring: index, files: [ClientHost.resolverPath])
+        }
+        for await _ in monitor.changes { await readHost() }
+    }
+
+    private func readHost() async {
+        let addresses = (try? HostNetwork.candidates(excluding: index)) ?? []
+        await plane.handle(.localAddresses(addresses, port: port))
+        let resolver = ResolverConfiguration(
+            path: ClientHost.resolverPath,
+            folder: options.statePath
+        )
+        let servers = (try? resolver.hostConfiguration().nameservers) ?? []
+        await plane.handle(.hostResolvers(servers.map { Endpoint($0, port: 53) }))
+    }
+}

@@ -1,0 +1,101 @@
+internal import ArgumentParser
+internal import Daemon
+internal import Dispatch
+internal import Foundation
+internal import Lab
+
+/// `culvert lab`: the demo, scenarios and benchmarks on networks of namespaces.
+struct LabCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lab",
+        abstract: "The demo's network, scenarios and benchmarks.",
+        discussion: """
+            EXAMPLE
+              culvert lab demo --exit
+              culvert lab bench tunnel
+            """,
+        subcommands: [DemoCommand.self, BenchCommand.self, TunnelCommand.self]
+    )
+}
+
+/// `culvert lab demo`.
+struct DemoCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demo",
+        abstract: "Shows everything working in network namespaces, step by step."
+    )
+
+    @Flag(help: "End after the steps; also what happens without a terminal.")
+    var exit = false
+
+    @Option(help: "A folder for pictures of the admin pages.")
+    var pictures: String?
+
+    func run() throws {
+        let executable = try Executable.path()
+        do {
+            let demo = try Demo(executable: executable) { print($0) }
+            try demo.run(pictures: pictures)
+            guard !exit, isatty(STDIN_FILENO) == 1 else { return }
+            for line in demo.invitation { print(line) }
+            Interruption.wait()
+        } catch let error as LabError {
+            throw Sentence("The demo stopped: \(error)")
+        }
+    }
+}
+
+/// `culvert lab bench`.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Side by side with peers, as ratios with their spread."
+    )
+
+    @Argument(help: "Which one: tunnel (default: all).")
+    var only: String?
+
+    @Option(help: "Alternating runs of each.")
+    var runs = 5
+
+    @Option(help: "Seconds of each run.")
+    var seconds = 5
+
+    func validate() throws {
+        guard only == nil || only == "tunnel" else {
+            throw ValidationError("There is no benchmark \(only ?? ""); known: tunnel.")
+        }
+    }
+
+    func run() throws {
+        do {
+            let bench = TunnelBench(executable: try Executable.path(), runs: runs, seconds: seconds)
+            try bench.run { print($0) }
+        } catch let error as LabError {
+            throw Sentence("The benchmark stopped: \(error)")
+        }
+    }
+}
+
+/// This executable, for the processes that a lab starts.
+enum Executable {
+    static func path() throws -> String {
+        try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    }
+}
+
+/// Waits until a person ends the program.
+enum Interruption {
+    static func wait() {
+        let done = DispatchSemaphore(value: 0)
+        let sources = [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { done.signal() }
+            source.resume()
+            return source
+        }
+        done.wait()
+        for source in sources { source.cancel() }
+    }
+}

@@ -1,0 +1,54 @@
+import SimulatedWorld
+
+/// What all seeds together did.
+struct Summary {
+    private var passed = 0
+    private(set) var failed = 0
+    private var elapsed = Duration.zero
+    private var probes = 0
+    private var strictProbes = 0
+    private var queries = 0
+    private var faults = 0
+    private var datagrams = 0
+    private var recoveries: [(label: String, longest: Duration, count: Int)] = []
+
+    mutating func add(_ result: Simulation.Result) {
+        if result.failure == nil { passed += 1 } else { failed += 1 }
+        elapsed += result.elapsed
+        probes += result.probes
+        strictProbes += result.strictProbes
+        queries += result.queries
+        faults += result.faults
+        datagrams += result.datagrams
+        for recovery in result.recoveries { add(recovery) }
+    }
+
+    private mutating func add(_ recovery: (label: String, longest: Duration, count: Int)) {
+        // The length of a fault is part of its name.
+        let label = String(recovery.label.prefix { !$0.isNumber })
+        guard let place = recoveries.firstIndex(where: { $0.label == label }) else {
+            return recoveries.append((label, recovery.longest, recovery.count))
+        }
+        recoveries[place].longest = max(recoveries[place].longest, recovery.longest)
+        recoveries[place].count += recovery.count
+    }
+
+    /// The figures; the last line is the verdict.
+    func text(wall: Duration) -> String {
+        var lines = [
+            "\(probes) probes (\(strictProbes) judged strictly), \(queries) queries, \(faults) faults, "
+                + "\(datagrams) datagrams"
+        ]
+        for recovery in recoveries.sorted(by: { $0.label < $1.label }) {
+            let milliseconds = Int(recovery.longest / .milliseconds(1))
+            lines.append("  \(recovery.label): \(recovery.count), \(milliseconds) ms at most")
+        }
+        let hours = elapsed / .seconds(3_600)
+        let rate = hours / max(wall / .seconds(1), 0.001)
+        lines.append("\(round(hours)) virtual hours in \(wall), \(round(rate)) each second")
+        lines.append("\(passed) passed, \(failed) failed")
+        return lines.joined(separator: "\n")
+    }
+
+    private func round(_ value: Double) -> Double { (value * 100).rounded() / 100 }
+}

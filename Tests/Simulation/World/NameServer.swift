@@ -1,0 +1,45 @@
+internal import Bytes
+internal import DNS
+internal import IP
+internal import SansIO
+
+/// A nameserver with a few records that can be changed.
+final class NameServer {
+    let address: IPAddress
+    let delay: Duration
+    /// Seconds that each record may be kept.
+    let timeToLive: UInt32
+    var isDown = false
+    private var records: [Name: [RecordData]] = [:]
+    /// Somebody asked.
+    var onQuestion: (Question) -> Void = { _ in }
+
+    init(_ address: IPAddress, delay: Duration, timeToLive: UInt32) {
+        (self.address, self.delay, self.timeToLive) = (address, delay, timeToLive)
+    }
+
+    var endpoint: Endpoint { Endpoint(address, port: 53) }
+
+    /// The records of a name; empty: it does not exist.
+    subscript(name: Name) -> [RecordData] {
+        get { records[name] ?? [] }
+        set { records[name] = newValue }
+    }
+
+    /// The answer to a question; nil when there is none.
+    func answer(_ bytes: [UInt8]) -> [UInt8]? {
+        guard !isDown, let query = try? Message(bytes.rawSpan), let question = query.questions.first
+        else { return nil }
+        onQuestion(question)
+        var answer = Message(header: query.header, questions: [question])
+        answer.header.isResponse = true
+        answer.header.isRecursionAvailable = true
+        if query.edns != nil { answer.edns = EDNS() }
+        let all = self[question.name]
+        if all.isEmpty { answer.responseCode = .nameError }
+        answer.answers = all.filter { $0.type == question.type }.map {
+            Record(question.name, timeToLive: timeToLive, $0)
+        }
+        return answer.wire()
+    }
+}

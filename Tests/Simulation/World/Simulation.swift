@@ -1,0 +1,65 @@
+public import SansIO
+
+/// One seed, run for a while of virtual time, and what came of it.
+public struct Simulation {
+    /// What to run.
+    public struct Options: Sendable {
+        /// Virtual time of the workload.
+        public var length: Duration
+        /// Whether anything but traffic happens.
+        public var hasFaults = true
+        /// Whether anything is lost on the way; nil: as the seed says.
+        public var isClean: Bool?
+        /// Whether lines are kept for people.
+        public var isTracing = false
+
+        public init(length: Duration) { self.length = length }
+    }
+
+    /// What came of it.
+    public struct Result: Sendable {
+        /// What it followed from.
+        public let seed: UInt64
+        /// What went wrong first; nil: nothing.
+        public let failure: String?
+        /// The last lines of the trace.
+        public let trace: [String]
+        /// The same for each run of one seed.
+        public let fingerprint: UInt64
+        /// Virtual time that passed.
+        public let elapsed: Duration
+        /// Packets, questions and faults, and how many verdicts nothing disturbed.
+        public let probes: Int
+        public let strictProbes: Int
+        public let queries: Int
+        public let faults: Int
+        public let datagrams: Int
+        /// The longest recovery after each kind of fault, from the next packet.
+        public let recoveries: [(label: String, longest: Duration, count: Int)]
+    }
+
+    /// Runs `seed`; the same seed and options give the same result.
+    public static func run(seed: UInt64, _ options: Options) -> Result {
+        let world = World(seed: seed, isTracing: options.isTracing)
+        let settings = SceneSettings.drawn(in: world, isClean: options.isClean)
+        let scene = Scene(world, settings)
+        let end = world.now.advanced(by: options.length)
+        let workload = Workload(scene, until: end, hasFaults: options.hasFaults)
+        workload.begin()
+        // Everything that began has time to end.
+        world.run(until: end.advanced(by: .seconds(30)))
+        return Result(
+            seed: seed,
+            failure: world.failure,
+            trace: world.trace,
+            fingerprint: world.fingerprint,
+            elapsed: world.elapsed,
+            probes: scene.prober.tally.values.reduce(0, +),
+            strictProbes: scene.prober.strictCount,
+            queries: scene.queries.count,
+            faults: workload.faultCount,
+            datagrams: scene.underlay.datagramCount,
+            recoveries: scene.calm.recoveries
+        )
+    }
+}
