@@ -7,6 +7,7 @@ internal import WireGuard
 struct BarePeer: ~Copyable {
     /// The secret of every pair in the entries.
     static let secret = [UInt8](repeating: 5, count: 32)
+    static let sharedKey = Key(copying: [UInt8](repeating: 5, count: 32).rawSpan)
     static let start = Instant(nanoseconds: 1_000_000_000)
     static let wall = WallStart(unixNanoseconds: 1_800_000_000_000_000_000, at: start)
 
@@ -24,7 +25,7 @@ struct BarePeer: ~Copyable {
         tunnel = try Tunnel(
             to: peer,
             as: identity,
-            presharedKey: Key(copying: Self.secret.rawSpan),
+            presharedKey: Self.sharedKey,
             initiates: initiates
         )
         self.identity = identity

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Client
 internal import Control
 internal import IP

@@ -6,7 +6,7 @@
 // permits) it checks with `precondition`. Knows nothing of libFuzzer: the fuzz targets and the test
 // that replays the corpora call the same functions.
 
-public import Bytes
+internal import Bytes
 
 /// What bytes can be tried on.
 public enum FuzzEntry: String, CaseIterable, Sendable {

@@ -140,12 +140,12 @@ final class GatewayPlay {
 
     private func checkForwarded() {
         for index in 0..<outbox.tunnelPacketCount {
-            let bytes = outbox.bytes(ofTunnelPacket: index)
-            guard let header = try? PacketHeader(bytes) else {
+            let bytes = outbox.bytes(ofTunnelPacket: index).array
+            guard let header = try? PacketHeader(bytes.rawSpan) else {
                 preconditionFailure("a packet that cannot be read went out")
             }
             if forwarded.count > 16 { forwarded.removeFirst() }
-            forwarded.append(bytes.array)
+            forwarded.append(bytes)
             guard isTrusted else { continue }
             let isOwn = header.source == Self.client || header.source == Self.clientIPv6
             precondition(isOwn, "a packet with another source went out")

@@ -55,7 +55,7 @@ struct PoolPlay: ~Copyable {
     private func configuration() -> PeerConfiguration {
         PeerConfiguration(
             publicKey: peer.publicKey,
-            presharedKey: Key(copying: BarePeer.secret.rawSpan),
+            presharedKey: BarePeer.sharedKey,
             candidates: [Candidate(.host, Self.remote)]
         )
     }

@@ -46,7 +46,7 @@ struct PoolPairPlay: ~Copyable {
     private static func configuration(_ key: Key, _ candidates: [Candidate]) -> PeerConfiguration {
         PeerConfiguration(
             publicKey: key,
-            presharedKey: Key(copying: BarePeer.secret.rawSpan),
+            presharedKey: BarePeer.sharedKey,
             candidates: candidates
         )
     }

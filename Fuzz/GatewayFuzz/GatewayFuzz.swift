@@ -2,7 +2,7 @@
 //
 // libFuzzer's way to `FuzzEntry.gateway`.
 
-internal import FuzzDriver
+public import FuzzDriver
 internal import FuzzEntries
 
 /// One input.

@@ -2,7 +2,7 @@
 //
 // libFuzzer's way to `FuzzEntry.policy`.
 
-internal import FuzzDriver
+public import FuzzDriver
 internal import FuzzEntries
 
 /// One input.

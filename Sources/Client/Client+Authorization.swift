@@ -167,6 +167,8 @@ extension Client {
             until: now.advanced(by: Self.denialLifetime(of: message.refusal))
         )
         authorization.lastDenial = denial
+        // Only those left out are there: the next request may be for them again.
+        if message.refusal.code == .offline { authorization.excluded = [] }
         if !request.isStandby {
             authorization.denial = denial
             authorization.lease = nil

@@ -25,6 +25,8 @@ extension Client {
         public var gateways: [GatewayStatus]
         /// Nameservers that the host is given, and whom they stand for.
         public var nameservers: [NameserverStatus]
+        /// DNS queries that came since the start.
+        public var queries: UInt64
     }
 
     /// One resource.
@@ -99,8 +101,16 @@ extension Client {
             portalRefusal: portalRefusal?.sentence,
             resources: router.ids.compactMap { id in router[id].map { status(of: $0, at: now) } },
             gateways: gateways.map { status(of: $0, at: now) },
-            nameservers: nameservers
+            nameservers: nameservers,
+            queries: queries
         )
+    }
+
+    private var queries: UInt64 {
+        switch stub {
+        case .some(let stub): stub.queryCount
+        case .none: 0
+        }
     }
 
     private var nameservers: [NameserverStatus] {

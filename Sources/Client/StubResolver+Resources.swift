@@ -27,6 +27,8 @@ extension StubResolver {
         /// Whether any of them is answered in the family.
         var servesIPv4 = false
         var servesIPv6 = false
+        /// Whether the name is protected, but not for us.
+        var isWithheld = false
         /// On whose account the name holds addresses.
         var owner = ProxyTable.Owner.exact
 
@@ -117,7 +119,7 @@ extension StubResolver {
     mutating func isProtected(_ slot: Int) -> Bool { !resources(of: slot).isEmpty }
 
     /// What the resources say about a slot's name; remembered until they change.
-    private mutating func match(of slot: Int) -> Match? {
+    mutating func match(of slot: Int) -> Match? {
         guard let name = proxies.name(of: slot) else { return nil }
         if slot < matches.count, matches[slot].generation == generation { return matches[slot] }
         return remember(findMatch(of: name), at: slot)
@@ -139,7 +141,9 @@ extension StubResolver {
         }
         if match.resources.isEmpty, let (id, isLiteral) = withholding(name) {
             match.resources = [id]
-            (match.servesIPv4, match.servesIPv6) = (true, true)
+            // One address of one family: programs try all that they get, one after the other, and
+            // some pause in between, so more would only make the refusal slow.
+            (match.servesIPv4, match.servesIPv6, match.isWithheld) = (true, false, true)
             match.owner = isLiteral ? .exact : .wildcard(id)
         }
         return match

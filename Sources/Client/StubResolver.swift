@@ -52,6 +52,8 @@ public struct StubResolver: ~Copyable {
     public internal(set) var sentinels: Sentinels
     /// The proxy addresses; another table is taken over by ``replaceProxies(with:)`` only.
     public var proxies: ProxyTable
+    /// Queries that came, since the start.
+    public private(set) var queryCount: UInt64 = 0
     var resources: [ProtectedName] = []
     var index = PatternIndex<ResourceID>()
     /// Names that are protected, but not for us.
@@ -120,6 +122,7 @@ extension StubResolver {
 
     /// A query came.
     public mutating func resolve(_ bytes: RawSpan, from asker: Asker, at now: Instant) -> Outcome {
+        queryCount &+= 1
         switch Query.read(bytes, isStream: asker.isStream) {
         case .ignore: return .drop
         case .answer(let answer): return .answer(answer)
@@ -298,11 +301,14 @@ extension StubResolver {
         _ slot: Int,
         _ family: IPFamily
     ) -> [UInt8] {
-        guard isProtected(slot), proxies.name(of: slot) == query.question.name else {
-            return query.reply(.serverFailure)
+        guard let match = match(of: slot), !match.resources.isEmpty,
+            proxies.name(of: slot) == query.question.name
+        else { return query.reply(.serverFailure) }
+        let addresses = proxies.addresses(of: slot, family)
+        if match.isWithheld {
+            return query.reply(Array(addresses.prefix(1)), first: 0, timeToLive: Limits.timeToLive)
         }
         let first = proxies.nextRotation(family, at: slot)
-        let addresses = proxies.addresses(of: slot, family)
         return query.reply(addresses, first: first, timeToLive: Limits.timeToLive)
     }
 }

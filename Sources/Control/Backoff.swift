@@ -24,6 +24,7 @@ public struct Backoff: Hashable, Sendable {
     ///   - retryAfter: What the other side asked for; never less than that is waited, and up to a
     ///     quarter more, so that not everybody comes back at once.
     ///   - random: Where the ± 50 % come from.
+    /// - Returns: The delay before the next attempt.
     public mutating func delay(
         retryAfter: Duration? = nil,
         using random: inout some RandomNumberGenerator

@@ -23,7 +23,7 @@ public struct Heartbeat: Hashable, Sendable {
     private var due: Instant
     private var unanswered = 0
 
-    /// - Parameter interval: Between pings; at least a second.
+    /// Begins to count now; `interval` is the time between pings, at least a second.
     public init(interval: Duration, at now: Instant) {
         self.interval = max(interval, .seconds(1))
         due = now.advanced(by: self.interval)

@@ -31,7 +31,7 @@ public struct WithheldNames: Hashable, Sendable, Codable {
 
     /// The fingerprint of a name (lower case, no final dot).
     ///
-    /// - Parameter isSuffix: The name stands for itself and everything below it.
+    /// With `isSuffix` the name stands for itself and everything below it.
     public static func fingerprint(of name: String, isSuffix: Bool, salt: KeyText) -> String {
         let text = Array((isSuffix ? "*." + name : name).utf8)
         return Base64.encode(SipHash.hash(text, key: key(salt)), as: .url)

@@ -58,8 +58,17 @@ public struct APIClient: Sendable {
             head.headers.add(name: "authorization", value: "Bearer \(token.text)")
             channel = try await Self.connect(url, PortalTrust(token: token, url: url))
         }
-        return try await Self.exchange(head, body, on: channel)
+        do { return try await Self.exchange(head, body, on: channel) } catch let sentence as Sentence {
+            throw sentence
+        } catch {
+            throw Self.cutOff
+        }
     }
+
+    private static let cutOff = Sentence(
+        "The connection ended before the answer was whole.",
+        exit: .notConnected
+    )
 
     private typealias Connection = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
 
@@ -136,7 +145,7 @@ public struct APIClient: Sendable {
                     return Answer(status: status, body: received)
                 }
             }
-            throw Sentence("The connection ended before the answer was whole.", exit: .notConnected)
+            throw cutOff
         }
     }
 }

@@ -216,13 +216,17 @@ extension Gateway {
         else { return }
         clientByLease[grant.lease.id] = grant.client.id
         watchLeases(slot)
-        guard granted.isNew else { return }
-        if let known, let peer = clients[slot]?.peer, known == slot,
-            clients[slot]?.isConnected == false
-        {
-            pool.punch(peer, at: now, into: &outbox)
+        if granted.isNew {
+            if let known, let peer = clients[slot]?.peer, known == slot,
+                clients[slot]?.isConnected == false
+            {
+                pool.punch(peer, at: now, into: &outbox)
+            }
+            outputs.append(
+                .event(.leaseGranted(grant.lease.id, grant.client.id, grant.resource.id))
+            )
         }
-        outputs.append(.event(.leaseGranted(grant.lease.id, grant.client.id, grant.resource.id)))
+        // A lease that is held already may come again for another name.
         guard let (name, realName) = claimed else { return }
         let claim = NameTable.Claim(resource: granted.resource, realName: realName)
         if !grant.proxies.isEmpty { _ = bind(name, claim, grant.proxies, epoch: nil, slot) }

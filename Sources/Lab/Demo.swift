@@ -135,7 +135,10 @@ public struct Demo {
         step("Bob has no policy: refused at once, in words")
         let curl = try world.bob.run("curl", "-sS", "-4", "-m", "5", "http://git.corp.example/")
         guard curl.code == 7, curl.seconds < 1 else {
-            throw LabError("curl ended with \(curl.code) after \(curl.seconds) s: \(curl.output)")
+            throw LabError(
+                "curl ended with \(curl.code) after \(curl.seconds) s: \(curl.output)\nBob's client said:\n"
+                    + file(world.bob, "client.log")
+            )
         }
         show(["curl: exit code 7 after \(Int(curl.seconds * 1000)) ms: \(curl.output.trimmed)"])
         let ping = try world.bob.run("ping", "-4", "-c", "1", "-W", "2", "git.corp.example")

@@ -2,9 +2,9 @@ internal import SansIO
 
 /// Whether one peer still hears us and we it: a clock of what was sent and heard.
 ///
-///     quiet ──sent──▶ waiting ──half the patience──▶ asked ──the patience──▶ distress ──2 s──▶ lost
-///       ▲                │                             │                        │              │
-///       └────────────────┴────────── heard ────────────┴────────────────────────┴──────────────┘
+///     quiet ──sent──▶ waiting ──half the patience──▶ asked ──patience──▶ distress ──2 s──▶ lost
+///       ▲                │                             │                    │              │
+///       └────────────────┴────────── heard ────────────┴────────────────────┴──────────────┘
 ///
 /// The patience is three round trips, 250 ms at least. Half of it after something was sent into
 /// silence, the peer is asked by a probe, which is always answered: so a server that does not
@@ -96,7 +96,9 @@ struct Liveness {
 
     /// Three round trips, 250 ms at least.
     static func patience(_ roundTrip: Duration?) -> Duration {
-        max((roundTrip ?? .zero) * 3, Limits.patienceMin)
+        // Arithmetic of durations is in 128 bits; this is asked for often.
+        let trips = 3 * (roundTrip?.nanoseconds ?? 0)
+        return max(.nanoseconds(trips), Limits.patienceMin)
     }
 }
 
@@ -104,14 +106,26 @@ struct Liveness {
 
 extension Liveness {
     /// A packet of an application was sent.
-    mutating func sentTraffic(at now: Instant) {
-        lastTraffic = now
+    ///
+    /// - Returns: Whether something may be due sooner than before.
+    mutating func sentTraffic(at now: Instant) -> Bool {
+        let wakes = wakes(at: now)
+        (lastTraffic, lastSent) = (now, now)
         switch state {
-        case .exhausted: state = .waiting(since: now)
-        case .quiet, .waiting, .asked, .hunting: break
+        case .quiet, .exhausted:
+            state = .waiting(since: now)
+            return true
+        case .waiting, .asked, .hunting: return wakes
         }
-        sentQuestion(at: now)
     }
+
+    /// Whether traffic now makes a side active that was not.
+    private func wakes(at now: Instant) -> Bool {
+        guard let lastTraffic else { return true }
+        return now.nanoseconds &- lastTraffic.nanoseconds >= Self.activeNanoseconds
+    }
+
+    private static let activeNanoseconds = UInt64(Limits.activeTime.nanoseconds)
 
     /// Something was sent that may be answered.
     mutating func sentQuestion(at now: Instant) {
@@ -126,7 +140,10 @@ extension Liveness {
     mutating func sentAnswer(at now: Instant) { lastSent = now }
 
     /// Something authentic was received.
-    mutating func heard(isTraffic: Bool, at now: Instant) {
+    ///
+    /// - Returns: Whether something may be due sooner than before.
+    mutating func heard(isTraffic: Bool, at now: Instant) -> Bool {
+        let wakes = lastSent == nil || (isTraffic && wakes(at: now))
         lastHeard = now
         if isTraffic { lastTraffic = now }
         if lastSent == nil { lastSent = now }
@@ -139,6 +156,7 @@ extension Liveness {
             state = .hunting(hunt)
         case .quiet: break
         }
+        return wakes
     }
 
     /// The chosen path is known to work, or another one was chosen that does.

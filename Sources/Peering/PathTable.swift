@@ -284,7 +284,8 @@ extension PathTable {
             let known = (remotes + learnt).first { $0.endpoint == path.remote }
             pairs.append(Pair(path: path, kind: known?.kind ?? .peerReflexive))
         }
-        if let index = chosenIndex, pairs[index].nextProbe == nil {
+        // A gateway measures no paths: a series of its own would never end.
+        if triesSources, let index = chosenIndex, pairs[index].nextProbe == nil {
             pairs[index].nextProbe = now
         }
         setNextProbe()

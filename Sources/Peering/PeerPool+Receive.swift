@@ -72,8 +72,8 @@ extension PeerPool {
         }
         peer.bytesIn += UInt64(datagram.byteCount)
         let content = Self.content(outbox.peekReservedTunnelBytes(), opened.byteCount)
-        heard(peer, content, opened, arrival, into: &outbox)
-        defer { reschedule(peer) }
+        let isSooner = heard(peer, content, opened, arrival, into: &outbox)
+        defer { reschedule(peer, isLivenessSooner: isSooner) }
         switch content {
         case .keepalive: return .nothing
         case .malformed:
@@ -149,21 +149,22 @@ extension PeerPool {
 
 extension PeerPool {
     /// Something authentic came: the session is confirmed, silence ends, and the path may change.
+    ///
+    /// - Returns: Whether something may be due sooner than before.
     private mutating func heard(
         _ peer: Peer,
         _ content: Content,
         _ opened: Tunnel.Opened,
         _ arrival: Arrival,
         into outbox: inout Outbox
-    ) {
+    ) -> Bool {
         let isTraffic =
             switch content {
             case .packet: true
             case .keepalive, .frame, .unreadableFrame, .malformed: false
             }
-        let wasInDistress = peer.liveness.isInDistress
-        peer.liveness.heard(isTraffic: isTraffic, at: arrival.now)
-        if wasInDistress { events.append(.recovered(peer.index)) }
+        if peer.liveness.isInDistress { events.append(.recovered(peer.index)) }
+        let isSooner = peer.liveness.heard(isTraffic: isTraffic, at: arrival.now)
         peer.isLost = false
         switch role {
         case .gateway:
@@ -175,6 +176,7 @@ extension PeerPool {
             notice(arrival, of: peer, into: &outbox)
         }
         if opened.isConfirmation { confirm(peer, at: arrival.now) }
+        return isSooner || !isTraffic || opened.isConfirmation
     }
 
     /// Whether such content of the client names the path: data and the frames that only it sends;
@@ -199,6 +201,7 @@ extension PeerPool {
         peer.paths.choose(path, at: now)
         peer.liveness.pathWorks()
         events.append(.pathChanged(peer.index, kind: peer.paths.chosenKind, roundTrip: nil))
+        reschedule(peer)
     }
 
     /// Client: the gateway's packets come from somewhere new, as after a NAT renumbered: that way,
@@ -217,6 +220,7 @@ extension PeerPool {
             peer.paths.probe(remote: chosen.remote, at: arrival.now)
         }
         probeDue(peer, at: arrival.now, into: &outbox)
+        reschedule(peer)
     }
 
     private mutating func receiveFrame(

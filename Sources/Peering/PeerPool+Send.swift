@@ -94,8 +94,7 @@ extension PeerPool {
                 return .noRoom
             }
         }
-        peer.liveness.sentTraffic(at: now)
-        reschedule(peer)
+        reschedule(peer, isLivenessSooner: peer.liveness.sentTraffic(at: now))
         return .sent
     }
 

@@ -31,6 +31,12 @@ extension PeerPool {
         deadlines.insert(DeadlineHeap.Entry(deadline: deadline, slot: peer.index.slot))
     }
 
+    /// The same after a packet, which few deadlines depend on.
+    mutating func reschedule(_ peer: Peer, isLivenessSooner: Bool) {
+        guard !isLivenessSooner, let scheduled = peer.scheduled else { return reschedule(peer) }
+        if let deadline = peer.tunnel.nextDeadline, deadline < scheduled { reschedule(peer) }
+    }
+
     /// Does what is due for one peer.
     mutating func work(_ peer: Peer, at now: Instant, into outbox: inout Outbox) {
         workTunnel(peer, at: now, into: &outbox)

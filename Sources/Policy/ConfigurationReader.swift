@@ -9,7 +9,7 @@ struct SectionReader {
     /// Whether it is a section at all; if not, that is said, and nothing is missing in it.
     private let isSection: Bool
 
-    /// - Parameter name: What the section is, for sentences.
+    /// Reads `node`, which sentences call `name`.
     init(_ node: Node, _ name: String) {
         place = node.place
         switch node.content {

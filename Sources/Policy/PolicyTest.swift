@@ -41,11 +41,8 @@ extension PolicyTest {
 }
 
 extension Directory {
-    /// Tries `test` here.
-    ///
-    /// - Parameters:
-    ///   - now: For a test that names no time.
-    ///   - zones: The clocks at a time, for ``zoneNames``.
+    /// Tries `test` here: at `now` where it names no time, with the clocks that `zones` gives for
+    /// ``zoneNames`` at a time.
     public func outcome(
         of test: PolicyTest,
         now: WallTime,
@@ -71,42 +68,40 @@ extension Directory {
             provider: test.provider.flatMap { providers[named: $0]?.id },
             zones: zones(time)
         )
-        let own = resources(for: actor.id)
-        guard let resource = Self.choice(for: test.reach, among: own) else {
-            guard let hidden = Self.choice(for: test.reach, among: Array(resources)) else {
-                return outcome(.deny, "No resource covers \(test.reach).")
+        if let resource = Self.choice(for: test.reach, among: resources(for: actor.id)) {
+            guard resource.filters.permit(test.reach.transport, port: test.reach.port) else {
+                let traffic = test.reach.traffic
+                return outcome(.deny, "\(resource.name) does not let \(traffic) through.")
             }
-            let decision = decide(
-                actor: actor.id,
-                device: test.device,
-                resource: hidden.id,
-                in: context
-            )
-            let words = explain(
-                decision,
-                actor: actor,
-                device: test.device,
-                resource: hidden.id,
-                in: context
-            )
-            return outcome(.deny, words.administrator)
+            let (isAllowed, words) = verdict(actor, test.device, resource, context)
+            return outcome(isAllowed ? .allow : .deny, words)
         }
-        guard resource.filters.permit(test.reach.transport, port: test.reach.port) else {
-            return outcome(.deny, "\(resource.name) does not let \(test.reach.traffic) through.")
+        // What others may reach tells why this one may not.
+        guard let hidden = Self.choice(for: test.reach, among: Array(resources)) else {
+            return outcome(.deny, "No resource covers \(test.reach).")
         }
+        return outcome(.deny, verdict(actor, test.device, hidden, context).words)
+    }
+
+    private func verdict(
+        _ actor: Actor,
+        _ device: Device,
+        _ resource: Resource,
+        _ context: Context
+    ) -> (isAllowed: Bool, words: String) {
         let decision = decide(
             actor: actor.id,
-            device: test.device,
+            device: device,
             resource: resource.id,
             in: context
         )
         let words = explain(
             decision,
             actor: actor,
-            device: test.device,
+            device: device,
             resource: resource.id,
             in: context
         )
-        return outcome(decision.isAllowed ? .allow : .deny, words.administrator)
+        return (decision.isAllowed, words.administrator)
     }
 }

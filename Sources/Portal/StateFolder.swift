@@ -45,25 +45,17 @@ struct StateFolder: Sendable {
 
     /// Writes a secret: the whole text or nothing, synced, for its owner's eyes only.
     func write(_ name: String, _ text: String) throws(StateFolderError) {
-        let final = path(of: name)
-        let draft = final + ".new"
+        let path = path(of: name)
+        let place = URL(fileURLWithPath: path)
         do {
-            try Data().write(to: URL(fileURLWithPath: draft))
-            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: draft)
-            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: draft))
-            try handle.write(contentsOf: Data(text.utf8))
+            // Nobody else may enter the folder, so the file may get its mode afterwards.
+            try Data(text.utf8).write(to: place, options: .atomic)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+            let handle = try FileHandle(forUpdating: place)
             try handle.synchronize()
             try handle.close()
-            if FileManager.default.fileExists(atPath: final) {
-                _ = try FileManager.default.replaceItemAt(
-                    URL(fileURLWithPath: final),
-                    withItemAt: URL(fileURLWithPath: draft)
-                )
-            } else {
-                try FileManager.default.moveItem(atPath: draft, toPath: final)
-            }
         } catch {
-            throw .notWritable(path: final, reason: Self.reason(error))
+            throw .notWritable(path: path, reason: Self.reason(error))
         }
     }
 

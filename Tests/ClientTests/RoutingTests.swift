@@ -164,3 +164,35 @@ struct RoutingTests {
         #expect(world.client.router.choose(among: [id], for: header) == .resource(id))
     }
 }
+
+@Suite("Names withheld from a client")
+struct WithheldTests {
+    @Test("a name that is protected for others: its first packet is refused in the portal's words")
+    func refused() throws {
+        let world = ClientWorld()
+        let salt = try #require(KeyText(bytes: [UInt8](repeating: 3, count: 32)))
+        let print = WithheldNames.fingerprint(of: "hr.example.com", isSuffix: false, salt: salt)
+        world.start([ClientWorld.name("git", "git.example.com")])
+        let names = WithheldNames(salt: salt, fingerprints: [print])
+        world.tell(.changes(ToClient.Changes(revision: 2, changes: [.withheld(names)])))
+        let address = try #require(world.resolve("hr.example.com").first)
+        let before = world.delivered.count
+        world.send(ClientWorld.tcp(to: address))
+        world.run(for: .milliseconds(50))
+        #expect(world.requests.map(\.resource) == [WithheldNames.resource(print)])
+        #expect(world.told(since: before) == [.prohibited])
+        let explanation = world.client.explain("hr.example.com:443", at: world.now)
+        #expect(explanation.verdict == .denied)
+        #expect(explanation.sentences.contains { $0.contains("No policy permits it.") })
+        // Made known later, it is a resource like any other.
+        world.served = ["hr": [0]]
+        let changes: [ChangeForClient] = [
+            .withheld(WithheldNames(salt: salt, fingerprints: [])),
+            .resource(ClientWorld.name("hr", "hr.example.com")),
+        ]
+        world.tell(.changes(ToClient.Changes(revision: 3, changes: changes)))
+        world.send(ClientWorld.tcp(to: address))
+        world.run(for: .milliseconds(100))
+        #expect(world.sites[0].packets.count == 1)
+    }
+}

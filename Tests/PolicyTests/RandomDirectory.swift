@@ -8,7 +8,21 @@ struct RandomDirectory {
     var directory = Directory(portal: PortalURL("https://portal.example.net"))
     var random: RandomSource
 
-    init(seed: UInt64) { random = RandomSource(seed: seed) }
+    /// Begins with some of everything but policies.
+    init(seed: UInt64) {
+        random = RandomSource(seed: seed)
+        for index in 0..<Self.countMax {
+            let (site, actor) = (SiteID("s\(index)"), ActorID("a\(index)"))
+            let changes: [Change] = [
+                .upsertSite(.init(id: site, name: "S\(index)")),
+                .upsertActor(.init(id: actor, name: "a\(index)@example.com")),
+                .upsertGroup(.init(id: GroupID("g\(index)"), name: "G\(index)", members: [actor])),
+                .upsertClient(.init(id: ClientID("c\(index)"), actor: actor, name: "C\(index)")),
+            ]
+            for change in changes { _ = try? directory.apply(change) }
+            _ = try? directory.apply(.upsertResource(resource(index)))
+        }
+    }
 
     static let countMax = 8
 
@@ -24,9 +38,9 @@ struct RandomDirectory {
             return .upsertActor(
                 .init(id: ActorID("a\(first)"), name: name, isDisabled: chance(5))
             )
-        case 1: return chance(3) ? .removeActor(ActorID("a\(first)")) : .account(name: "Example")
+        case 1: return chance(5) ? .removeActor(ActorID("a\(first)")) : .account(name: "Example")
         case 2:
-            let members = (0..<Self.countMax).filter { _ in chance(3) }.map { ActorID("a\($0)") }
+            let members = directory.actors.map(\.id).filter { _ in chance(3) }
             return .upsertGroup(
                 .init(id: GroupID("g\(first)"), name: "G\(first)", members: members)
             )

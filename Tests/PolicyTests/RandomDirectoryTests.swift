@@ -9,7 +9,7 @@ struct RandomDirectoryTests {
     /// `SEED=n` replays one seed.
     static let seeds: [UInt64] = {
         let environment = ProcessInfo.processInfo.environment
-        return environment["SEED"].flatMap(UInt64.init).map { [$0] } ?? Array(0..<40)
+        return environment["SEED"].flatMap(UInt64.init).map { [$0] } ?? Array(0..<24)
     }()
 
     static let clients = (0..<RandomDirectory.countMax).map { ClientID("c\($0)") }

@@ -299,6 +299,18 @@ struct RefusedChangeTests {
             .missing
         ),
         Refused(
+            "proxies among the sentinels",
+            .addresses(
+                AddressPlan(
+                    tunnel: AddressPlan.standard.tunnel,
+                    proxies: [IPPrefix("100.100.111.0/24")].compactMap(\.self),
+                    sentinels: [IPPrefix("100.100.0.0/16")].compactMap(\.self)
+                )
+            ),
+            "sentinels",
+            .overlapsOwnRange(range: "100.100.111.0/24")
+        ),
+        Refused(
             "proxies over tunnel addresses",
             .addresses(
                 AddressPlan(

@@ -141,7 +141,7 @@ struct PortalUnderTest: Sendable {
 
     /// The id of a resource by its name.
     func resource(_ name: String) async throws -> ResourceID {
-        let page: ItemsOf<ResourceRow> = try await get("/api/v1/resources?q=\(name)").decoded()
+        let page: ItemsOf<ResourceRow> = try await get("/api/v1/resources").decoded()
         return ResourceID(try #require(page.items.first { $0.name == name }).id)
     }
 }

@@ -171,10 +171,10 @@ extension Switchboard {
         try await store.save(token)
         tokens.upsert(token)
         logger.info("token revoked", metadata: ["id": "\(id)", "by": "\(who)"])
-        for lease in leases.all where devices[lease.client.text]?.token == id {
+        for lease in leases.all(where: { devices[$0.client.text]?.token == id }) {
             end(lease, .revoked, Refusal.revokedToken.sentence)
         }
-        for lease in leases.all where devices[lease.gateway.text]?.token == id {
+        for lease in leases.all(where: { devices[$0.gateway.text]?.token == id }) {
             end(lease, .revoked, "The gateway may serve no longer; another one is tried.")
         }
         for live in clients.values where live.token == id { refuse(live.connection, .revokedToken) }

@@ -56,15 +56,17 @@ struct LeaseTable {
         leases(of: client).last { $0.resource == resource && $0.gateway == gateway }
     }
 
-    /// All of them, in the order of their ids.
-    var all: [LeaseRecord] { leases.values.sorted { $0.id < $1.id } }
+    /// Those of which `isIncluded` says so, in the order of their ids.
+    func all(where isIncluded: (LeaseRecord) -> Bool) -> [LeaseRecord] {
+        leases.values.filter(isIncluded).sorted { $0.id < $1.id }
+    }
 
     /// Those that are due at `now`; ``nextReview`` is right afterwards for the others.
     mutating func due(at now: Date) -> [LeaseRecord] {
         guard now >= nextReview else { return [] }
-        let ordered = all
-        nextReview = ordered.filter { $0.reviewAt > now }.map(\.reviewAt).min() ?? .distantFuture
-        return ordered.filter { $0.reviewAt <= now }
+        nextReview =
+            leases.values.lazy.map(\.reviewAt).filter { $0 > now }.min() ?? .distantFuture
+        return all { $0.reviewAt <= now }
     }
 
     /// Adds one, or replaces the one of the same id.

@@ -27,6 +27,8 @@ struct ClientSettings: Equatable {
     let identity: ClientIdentity
     let dns: DNSSettings
     let addresses: AddressPlan
+    /// Names that are protected, but not for this client.
+    let withheld: WithheldNames?
 }
 
 /// How a request was answered: the same id gets the same again.

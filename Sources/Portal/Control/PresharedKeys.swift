@@ -13,6 +13,16 @@ struct PresharedKeys: Sendable {
         self.account = account
     }
 
+    /// The key of the account's withheld names.
+    var withheldSalt: KeyText {
+        var mac = HMAC<SHA256>(key: secret)
+        mac.update(data: Array("culvert withheld names\u{0}\(account)".utf8))
+        guard let key = KeyText(bytes: Array(mac.finalize())) else {
+            preconditionFailure("a SHA-256 code has 32 bytes")
+        }
+        return key
+    }
+
     /// HMAC-SHA256 over a label, the account and both public keys.
     func key(client: KeyText, gateway: KeyText) -> PresharedKeyText {
         var mac = HMAC<SHA256>(key: secret)

@@ -14,8 +14,13 @@ extension Switchboard {
         if !request.candidates.isEmpty { setCandidates(request.candidates, of: id) }
         let now = Date.now
         let context = context(for: id, at: now)
-        let decision = directory.decide(client: id, resource: request.resource, in: context)
+        let resource = known(request.resource)
+        let decision = directory.decide(client: id, resource: resource, in: context)
         switch decision {
+        case .allow where resource != request.resource:
+            // It became permitted a moment ago; the client is about to be told of it by name.
+            let refusal = Refusal(.notFound, .retry, "This was just permitted; try again.")
+            deny(request, refusal, changesAt: now, to: id, at: now)
         case .allow(let permit):
             do {
                 let gateway = try chooseGateway(permit.site, request)
@@ -28,13 +33,18 @@ extension Switchboard {
             let words = directory.explain(
                 decision,
                 client: id,
-                resource: request.resource,
+                resource: resource,
                 in: context
             )
             let refusal = directory.refusal(for: denial, words, at: context.now)
             let again = denial.changesAt?.date ?? .distantFuture
             deny(request, refusal, words.failed, changesAt: again, to: id, at: now)
         }
+    }
+
+    /// The resource that a client means, also by its fingerprint.
+    private func known(_ resource: ResourceID) -> ResourceID {
+        WithheldNames.fingerprint(in: resource).flatMap { withheld.resource($0) } ?? resource
     }
 
     /// What conditions look at.
@@ -186,7 +196,7 @@ extension Switchboard {
                 at: now.timeIntervalSince1970,
                 actor: client.flatMap { directory.actors[$0.actor]?.name } ?? "",
                 client: client?.name ?? id.text,
-                resource: directory.resources[request.resource]?.name ?? request.resource.text,
+                resource: directory.resources[known(request.resource)]?.name ?? request.resource.text,
                 name: request.name,
                 remote: clients[id]?.connection.remote?.description,
                 isAllowed: refusal == nil,

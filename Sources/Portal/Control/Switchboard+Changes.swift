@@ -54,12 +54,15 @@ extension Switchboard {
 
     /// What a change touches, and nobody else, is told.
     private func publish(_ scope: Scope, before: Directory) {
-        if scope.isEmpty { return }
+        let fresh = WithheldIndex(salt: keys.withheldSalt, directory)
+        let touchesAll = scope.hasNewDNS || scope.hasNewAddresses || !fresh.isSame(as: withheld)
+        withheld = fresh
+        if scope.isEmpty && !touchesAll { return }
         forgetGone(before)
         tellGatewaysOfResources(scope, before)
-        review(leases.all.filter { scope.touches($0.client, $0.resource) })
+        review(leases.all { scope.touches($0.client, $0.resource) })
         for id in clients.keys.sorted() {
-            if scope.hasNewDNS || scope.hasNewAddresses || scope.touches(id) { tellDifferences(id) }
+            if touchesAll || scope.touches(id) { tellDifferences(id) }
             for resource in (clients[id]?.denied ?? [:]).keys.sorted()
             where scope.touches(id, resource) {
                 tellChanged(resource, to: id)

@@ -154,6 +154,7 @@ extension Switchboard {
             addresses: settings.addresses,
             resources: resources,
             dns: settings.dns,
+            withheld: settings.withheld,
             heartbeatSeconds: UInt32(max(1, heartbeat.components.seconds))
         )
         send(.welcome(welcome), to: client)
@@ -174,6 +175,10 @@ extension Switchboard {
         if settings.dns != client.settings.dns { changes.append(.dns(settings.dns)) }
         if settings.addresses != client.settings.addresses {
             changes.append(.addresses(settings.addresses))
+        }
+        if settings.withheld != client.settings.withheld {
+            let none = WithheldNames(salt: keys.withheldSalt, fingerprints: [])
+            changes.append(.withheld(settings.withheld ?? none))
         }
         let now = Dictionary(uniqueKeysWithValues: resources.map { ($0.id, $0) })
         for gone in client.shown.keys.sorted() where now[gone] == nil {
@@ -273,7 +278,10 @@ extension Switchboard {
                 tunnel: client.tunnel
             ),
             dns: directory.dns,
-            addresses: directory.addresses
+            addresses: directory.addresses,
+            withheld: withheld.names(
+                withoutAny: Set(directory.resources(for: id).map(\.id))
+            )
         )
     }
 

@@ -55,6 +55,7 @@ actor Switchboard {
     let decoder = JSONDecoder()
 
     var directory: Directory
+    var withheld: WithheldIndex
     var revision: UInt64
     var snapshotRevision: UInt64
     var tokens: TokenTable
@@ -93,6 +94,7 @@ actor Switchboard {
         (heartbeat, busyHeartbeat) = (start.heartbeat, start.busyHeartbeat)
         keys = PresharedKeys(secret: start.settings.secret, account: start.settings.account)
         (directory, revision, snapshotRevision) = (start.directory, start.revision, start.snapshot)
+        withheld = WithheldIndex(salt: keys.withheldSalt, start.directory)
         tokens = TokenTable(start.tokens)
         devices = DeviceTable(start.devices)
         addresses = TunnelAddresses(

@@ -37,6 +37,6 @@ struct Runner {
         }
         print("seed \(result.seed) failed \(failure)")
         print("replay: \(arguments.replay(result.seed))")
-        fflush(stdout)
+        fflush(nil)
     }
 }

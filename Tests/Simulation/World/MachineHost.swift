@@ -85,6 +85,7 @@ final class MachineHost<Machine: PacketMachine & ~Copyable> {
     private func wake() {
         guard !isDeaf else { return }
         wakes += 1
+        world.note("\(name) wakes")
         machine.advance(to: world.now, into: &outbox)
         finish()
     }

@@ -59,10 +59,12 @@ final class Model {
         _ port: UInt16
     ) -> Bool {
         guard !filters.isEmpty else { return true }
-        switch transport {
-        case .tcp: return filters.contains { $0.protocol == .tcp && $0.ports.contains(port) }
-        case .udp: return filters.contains { $0.protocol == .udp && $0.ports.contains(port) }
-        default: return filters.contains { $0.protocol == .icmp }
+        return filters.contains { filter -> Bool in
+            switch (filter.transport, transport) {
+            case (.tcp, .tcp), (.udp, .udp): filter.ports.contains(port)
+            case (.icmp, .icmp), (.icmp, .icmpv6): true
+            default: false
+            }
         }
     }
 

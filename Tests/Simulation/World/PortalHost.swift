@@ -276,10 +276,10 @@ extension PortalHost {
 
     /// The pair's key follows from both public keys.
     private var presharedKey: PresharedKeyText? {
-        guard let one = clientDevice.publicKey?.bytes.rawSpan.uint64(at: 0),
-            let other = gatewayDevice.publicKey?.bytes.rawSpan.uint64(at: 0)
+        guard let one = clientDevice.publicKey?.bytes, let other = gatewayDevice.publicKey?.bytes
         else { return nil }
-        var source = RandomSource(seed: (one, other, 7, 7))
+        let (first, second) = (one.rawSpan.uint64(at: 0), other.rawSpan.uint64(at: 0))
+        var source = RandomSource(seed: (first, second, 7, 7))
         return PresharedKeyText(bytes: source.bytes(32))
     }
 }
@@ -304,7 +304,7 @@ extension PortalHost {
             else {
                 return deny(
                     request,
-                    Refusal(.offline, .retry, "No gateway of the site is connected.")
+                    Control.Refusal(.offline, .retry, "No gateway of the site is connected.")
                 )
             }
             grant(request, permit)
@@ -424,7 +424,7 @@ extension PortalHost {
 
     private func deny(
         _ request: FromRole.Authorize,
-        _ refusal: Refusal,
+        _ refusal: Control.Refusal,
         _ failed: [FailedCondition] = []
     ) {
         let answer = ToClient.denied(

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Client
 internal import Control
 internal import DNS
 internal import IP

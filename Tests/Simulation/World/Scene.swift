@@ -30,6 +30,8 @@ struct SceneSettings {
             reordering: world.pick([0, 0, 100, 1000]),
             heldUp: world.between(.milliseconds(1), .milliseconds(30))
         )
+        let portalDelay = world.between(.milliseconds(1), .milliseconds(150))
+        let last = min(.milliseconds(80), portalDelay + quality.delay - quality.jitter)
         return SceneSettings(
             isIPv6Outside: isIPv6Outside,
             quality: quality,
@@ -41,8 +43,8 @@ struct SceneSettings {
                 isRefreshedFromOutside: world.chance(perTenThousand: 5000),
                 translates: !isIPv6Outside
             ),
-            portalDelay: world.between(.milliseconds(1), .milliseconds(150)),
-            gatewayPortalDelay: world.between(.milliseconds(1), .milliseconds(80)),
+            portalDelay: portalDelay,
+            gatewayPortalDelay: world.between(.zero, max(.zero, last)),
             nameDelay: world.between(.milliseconds(1), .milliseconds(60)),
             siteDelay: world.between(.microseconds(100), .milliseconds(20)),
             timeToLive: world.pick([1, 30, 300]),

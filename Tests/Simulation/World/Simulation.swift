@@ -1,4 +1,4 @@
-public import SansIO
+internal import SansIO
 
 /// One seed, run for a while of virtual time, and what came of it.
 public struct Simulation {

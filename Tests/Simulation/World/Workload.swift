@@ -44,11 +44,11 @@ final class Workload {
 
     private func act() {
         switch Int.random(in: 0..<100, using: &world.random) {
-        case 0..<45: probe(world.pick([.udp, .icmp]))
-        case 45..<60: query()
-        case 60..<72: stream()
-        case 72..<80: train(count: 10, gap: .milliseconds(100))
-        case 80..<84:
+        case 0..<50: probe(world.pick([.udp, .icmp]))
+        case 50..<67: query()
+        case 67..<79: stream()
+        case 79..<88: train(count: 10, gap: .milliseconds(100))
+        case 88..<93:
             scene.client.machine?.disturb()
             scene.gateway.machine?.disturb()
         default:
