@@ -227,6 +227,7 @@ extension Client {
 
     /// Something changed for a resource: what was denied may be allowed now.
     mutating func forgetDenial(_ id: ResourceID) {
+        authorizations[id]?.excluded = []
         guard authorizations[id]?.denial != nil else { return }
         authorizations[id]?.denial = nil
         authorizations[id]?.requestedAt = nil

@@ -132,6 +132,9 @@ extension Client {
         gateways[place].isSuspect = false
         let id = gateways[place].id
         output(.event(.gatewayConnected(id)))
+        for resource in authorized {
+            authorizations[resource]?.excluded.removeAll { $0.gateway == id }
+        }
         changed()
         for key in toldNames where key.peer == peer { sendName(key, at: now, into: &outbox) }
         drainAll(of: id, at: now, into: &outbox)

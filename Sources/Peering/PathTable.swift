@@ -256,7 +256,7 @@ extension PathTable {
         pairs[index].roundTrip = pairs[index].roundTrip.map { ($0 + sample) / 2 } ?? sample
         pairs[index].answeredAt = now
         (pairs[index].unanswered, pairs[index].unansweredSince) = (0, nil)
-        if pairs[index].nextProbe == nil {
+        if triesSources, pairs[index].nextProbe == nil {
             pairs[index].nextProbe = now.advanced(by: Limits.warmGap)
             setNextProbe()
         }

@@ -32,7 +32,7 @@ public struct PortalServer: Service {
     private let logger: Logger
     private let onReady: @Sendable (PortalReady) -> Void
 
-    /// - Parameter onReady: Called once, when every address is listened on.
+    /// A portal that calls `onReady` once, when every address is listened on.
     public init(
         configuration: PortalConfiguration,
         logger: Logger,
@@ -176,7 +176,9 @@ public struct PortalServer: Service {
                         announce(addresses.count, 0)
                     }
                 }
-                group.addTask { await cancelWhenGracefulShutdown { await keepHouse(portal, identity) } }
+                group.addTask {
+                    await cancelWhenGracefulShutdown { await keepHouse(portal, identity) }
+                }
                 while try await group.next() != nil {}
             }
         } onGracefulShutdown: {

@@ -59,7 +59,8 @@ enum Secrets {
         return zip(one, other).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
     }
 
-    private static func derive(_ password: String, _ salt: [UInt8], _ rounds: Int) throws -> [UInt8] {
+    private static func derive(_ password: String, _ salt: [UInt8], _ rounds: Int) throws -> [UInt8]
+    {
         let key = try KDF.Scrypt.deriveKey(
             from: Array(password.utf8),
             salt: salt,

@@ -85,6 +85,7 @@ final class Stub {
     func replaceProxies(with table: ProxyTable) { resolver.replaceProxies(with: table) }
     func setUpstreams(_ all: [Endpoint]) -> Bool { resolver.setUpstreams(all) }
     func setTunnelAddresses(_ all: [IPAddress]) { resolver.setTunnelAddresses(all) }
+    func setWithheld(_ names: WithheldNames?) -> Bool { resolver.setWithheld(names) }
     func setResources(_ all: [ProtectedName]) -> Bool { resolver.setResources(all) }
     func setResource(_ resource: ProtectedName) -> Bool { resolver.setResource(resource) }
     func removeResource(_ id: ResourceID) -> Bool { resolver.removeResource(id) }

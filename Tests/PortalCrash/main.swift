@@ -30,11 +30,17 @@ struct LocalAPI {
     }
 
     /// Calls `body` with a function that sends one request and gives the answer's body.
-    func use(_ body: (_ send: (String, String, String) async throws -> String) async throws -> Void) async throws {
+    func use(_ body: (_ send: (String, String, String) async throws -> String) async throws -> Void)
+        async throws
+    {
         try await channel.executeThenClose { inbound, outbound in
             var answers = inbound.makeAsyncIterator()
             try await body { method, path, text in
-                var head = HTTPRequestHead(version: .http1_1, method: .init(rawValue: method), uri: path)
+                var head = HTTPRequestHead(
+                    version: .http1_1,
+                    method: .init(rawValue: method),
+                    uri: path
+                )
                 head.headers = ["host": "portal", "content-length": "\(text.utf8.count)"]
                 try await outbound.write(.head(head))
                 try await outbound.write(.body(.byteBuffer(ByteBuffer(string: text))))

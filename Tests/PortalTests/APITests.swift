@@ -40,7 +40,9 @@ internal import Testing
         ("sites: [\n", 2, "YAML"),
         ("resources:\n  - name: X\n    address: 10.0.0.1/8\n    site: s\n", 3, "10.0.0.0/8"),
     ])
-    func `what is wrong in a file is told with its line`(text: String, line: Int, word: String) async throws {
+    func `what is wrong in a file is told with its line`(text: String, line: Int, word: String)
+        async throws
+    {
         struct Wrong: Decodable { let problems: [APIError.Problem] }
         try await PortalUnderTest.run { portal in
             let answer = try await portal.apply(text)
@@ -85,7 +87,8 @@ internal import Testing
 
     @Test func `a decision is explained for anybody, anywhere, at any time`() async throws {
         try await PortalUnderTest.run { portal in
-            let hours = "\n    when: { hours: { zone: Europe/Amsterdam, days: mon-fri, times: [\"08:00-18:30\"] } }\n"
+            let hours =
+                "\n    when: { hours: { zone: Europe/Amsterdam, days: mon-fri, times: [\"08:00-18:30\"] } }\n"
             try await portal.apply(PortalUnderTest.example + hours)
             func ask(_ query: String) async throws -> DecisionQuery.Answer {
                 try await portal.get("/api/v1/decisions?\(query)").decoded()
@@ -97,10 +100,14 @@ internal import Testing
             let other = try await ask("who=ada@example.com&reach=git.example.com:22")
             #expect(!other.allowed)
             #expect(other.sentence.contains("tcp/22"))
-            let day = try await ask("who=ada@example.com&reach=10.7.0.1:80&at=2026-06-01T09:00:00%2B02:00")
+            let day = try await ask(
+                "who=ada@example.com&reach=10.7.0.1:80&at=2026-06-01T09:00:00%2B02:00"
+            )
             #expect(day.allowed)
             #expect(day.until == "2026-06-01T16:30:00Z")
-            let night = try await ask("who=ada@example.com&reach=10.7.0.1:80&at=2026-06-01T23:00:00%2B02:00")
+            let night = try await ask(
+                "who=ada@example.com&reach=10.7.0.1:80&at=2026-06-01T23:00:00%2B02:00"
+            )
             #expect(!night.allowed)
             #expect(!night.failed.isEmpty)
             let eve = try await ask("who=eve@example.com&reach=git.example.com:443")
@@ -149,12 +156,16 @@ internal import Testing
     @Test func `lists are searched, sorted and cut`() async throws {
         try await PortalUnderTest.run { portal in
             try await portal.apply(PortalUnderTest.example)
-            let all: ItemsOf<ResourceRow> = try await portal.get("/api/v1/resources?sort=-name").decoded()
-            #expect(all.items.map(\.name) == ["Lab", "Git"])
-            let some: ItemsOf<ResourceRow> = try await portal.get("/api/v1/resources?q=10.7").decoded()
-            #expect(some.items.map(\.name) == ["Lab"])
-            let part: ItemsOf<ResourceRow> = try await portal.get("/api/v1/resources?sort=name&offset=1&limit=1")
+            let all: ItemsOf<ResourceRow> = try await portal.get("/api/v1/resources?sort=-name")
                 .decoded()
+            #expect(all.items.map(\.name) == ["Lab", "Git"])
+            let some: ItemsOf<ResourceRow> = try await portal.get("/api/v1/resources?q=10.7")
+                .decoded()
+            #expect(some.items.map(\.name) == ["Lab"])
+            let part: ItemsOf<ResourceRow> = try await portal.get(
+                "/api/v1/resources?sort=name&offset=1&limit=1"
+            )
+            .decoded()
             #expect(part.items.map(\.name) == ["Lab"])
             #expect(part.total == 2)
         }
@@ -178,7 +189,8 @@ internal import Testing
             _ = try await client.client(\.denied)
             // Written behind, within 50 ms.
             for _ in 0..<100 {
-                let page: ItemsOf<Activity> = try await portal.get("/api/v1/activity?q=ada").decoded()
+                let page: ItemsOf<Activity> = try await portal.get("/api/v1/activity?q=ada")
+                    .decoded()
                 guard let first = page.items.first else { continue }
                 #expect(first.resource == "Git")
                 #expect(!first.isAllowed)

@@ -6,7 +6,8 @@ internal import Testing
 
 /// The way of a request: client, decision, gateway.
 @Suite struct AuthorizationTests {
-    @Test func `a permitted client and its gateway are told of one lease and one key`() async throws {
+    @Test func `a permitted client and its gateway are told of one lease and one key`() async throws
+    {
         try await PortalUnderTest.run { portal in
             try await portal.apply(PortalUnderTest.example)
             let gateway = try await portal.gateway()
@@ -35,11 +36,15 @@ internal import Testing
             #expect(authorized.gateway.presharedKey == order.grant.client.presharedKey)
             #expect(order.grant.client.tunnel == welcome.client.tunnel)
             #expect(order.grant.resource.filters.map(\.description) == ["tcp/443"])
-            #expect(order.grant.client.candidates == (try RoleTester.candidates("198.51.100.100:51830")))
+            #expect(
+                order.grant.client.candidates == (try RoleTester.candidates("198.51.100.100:51830"))
+            )
         }
     }
 
-    @Test func `the same request again gets the same lease, also from a new connection`() async throws {
+    @Test func `the same request again gets the same lease, also from a new connection`()
+        async throws
+    {
         try await PortalUnderTest.run { portal in
             try await portal.apply(PortalUnderTest.example)
             let gateway = try await portal.gateway()
@@ -138,7 +143,8 @@ internal import Testing
         }
     }
 
-    @Test func `clients are spread over gateways, and stay where they are connected`() async throws {
+    @Test func `clients are spread over gateways, and stay where they are connected`() async throws
+    {
         try await PortalUnderTest.run { portal in
             try await portal.apply(PortalUnderTest.example)
             let token = try await portal.token("gateway", "headquarters")
@@ -165,14 +171,18 @@ extension ToClient {
     var authorized: Authorized? { if case .authorized(let value) = self { value } else { nil } }
     var denied: Denied? { if case .denied(let value) = self { value } else { nil } }
     var leaseEnded: LeaseEnded? { if case .leaseEnded(let value) = self { value } else { nil } }
-    var leaseExtended: LeaseExtended? { if case .leaseExtended(let value) = self { value } else { nil } }
+    var leaseExtended: LeaseExtended? {
+        if case .leaseExtended(let value) = self { value } else { nil }
+    }
     var resourceChanged: ResourceChanged? {
         if case .resourceChanged(let value) = self { value } else { nil }
     }
     var gatewayCandidates: GatewayCandidates? {
         if case .gatewayCandidates(let value) = self { value } else { nil }
     }
-    var gatewayOffline: GatewayOffline? { if case .gatewayOffline(let value) = self { value } else { nil } }
+    var gatewayOffline: GatewayOffline? {
+        if case .gatewayOffline(let value) = self { value } else { nil }
+    }
     var refusal: Control.Refusal? { if case .refusal(let value) = self { value } else { nil } }
 }
 

@@ -54,7 +54,9 @@ internal import Testing
             let one = both.replacing("  - group: Engineering\n    resource: Git\n", with: "")
             #expect(try await portal.apply(one).status == 200)
             for number in 0..<20 {
-                try await portal.apply(one.replacing("sites:\n", with: "sites:\n  - name: s\(number)\n"))
+                try await portal.apply(
+                    one.replacing("sites:\n", with: "sites:\n  - name: s\(number)\n")
+                )
             }
             // Whatever was said before this answer would have come before it.
             try await client.authorize(lease.resource, id: "r2")
@@ -104,7 +106,11 @@ internal import Testing
             let (client, gateway, lease) = try await lease(in: portal)
             let page: ItemsOf<ClientRow> = try await portal.get("/api/v1/clients").decoded()
             let id = try #require(page.items.first?.id)
-            let answer = try await HTTPTester.send("DELETE", "/api/v1/clients/\(id)", to: portal.socket)
+            let answer = try await HTTPTester.send(
+                "DELETE",
+                "/api/v1/clients/\(id)",
+                to: portal.socket
+            )
             #expect(answer.status == 200)
             #expect(try await gateway.gateway(\.revoke).leases == [lease.lease.id])
             #expect(try await client.client(\.refusal).code == .notFound)
@@ -124,11 +130,21 @@ internal import Testing
             #expect(try await client.client(\.denied).failed.map(\.condition) == ["verified"])
             let page: ItemsOf<ClientRow> = try await portal.get("/api/v1/clients").decoded()
             let path = "/api/v1/clients/\(try #require(page.items.first?.id))/verified"
-            _ = try await HTTPTester.send("POST", path, to: portal.socket, body: "{\"verified\": true}")
+            _ = try await HTTPTester.send(
+                "POST",
+                path,
+                to: portal.socket,
+                body: "{\"verified\": true}"
+            )
             #expect(try await client.client(\.resourceChanged).resource == lab)
             try await client.authorize(lab, id: "r2")
             let lease = try await client.client(\.authorized).lease.id
-            _ = try await HTTPTester.send("POST", path, to: portal.socket, body: "{\"verified\": false}")
+            _ = try await HTTPTester.send(
+                "POST",
+                path,
+                to: portal.socket,
+                body: "{\"verified\": false}"
+            )
             #expect(try await client.client(\.leaseEnded).lease == lease)
         }
     }

@@ -8,7 +8,9 @@ internal import Testing
     /// How often each of the portals is killed; they run side by side.
     private static let (lanes, kills) = (2, 100)
 
-    @Test(.timeLimit(.minutes(5))) func `every acknowledged change survives SIGKILL, 200 times`() async throws {
+    @Test(.timeLimit(.minutes(5))) func `every acknowledged change survives SIGKILL, 200 times`()
+        async throws
+    {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<Self.lanes { group.addTask { try await Self.killAndLook() } }
             try await group.waitForAll()
@@ -65,6 +67,8 @@ internal import Testing
         process.waitUntilExit()
         text += String(decoding: rest, as: UTF8.self)
         // A line that was cut off says nothing.
-        return text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+        return text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(
+            String.init
+        )
     }
 }

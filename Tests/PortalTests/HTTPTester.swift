@@ -48,11 +48,19 @@ enum HTTPTester {
     ) async throws -> HTTPAnswer {
         let channel = try await connect(target)
         return try await channel.executeThenClose { inbound, outbound in
-            var head = HTTPRequestHead(version: .http1_1, method: .init(rawValue: method), uri: path)
-            head.headers = ["host": "localhost", "content-length": "\(body.utf8.count)", "connection": "close"]
+            var head = HTTPRequestHead(
+                version: .http1_1,
+                method: .init(rawValue: method),
+                uri: path
+            )
+            head.headers = [
+                "host": "localhost", "content-length": "\(body.utf8.count)", "connection": "close",
+            ]
             for (name, value) in headers { head.headers.replaceOrAdd(name: name, value: value) }
             try await outbound.write(.head(head))
-            if !body.isEmpty { try await outbound.write(.body(.byteBuffer(ByteBuffer(string: body)))) }
+            if !body.isEmpty {
+                try await outbound.write(.body(.byteBuffer(ByteBuffer(string: body))))
+            }
             try await outbound.write(.end(nil))
             var (status, answered, text) = (0, HTTPHeaders(), "")
             for try await part in inbound {
@@ -86,23 +94,33 @@ enum HTTPTester {
         let bootstrap = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
         let context = try insecure()
         let isTLS = if case .tls = target { true } else { false }
-        let setUp: @Sendable (any Channel) -> EventLoopFuture<
-            NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
-        > = { channel in
-            channel.eventLoop.makeCompletedFuture {
-                let pipeline = channel.pipeline.syncOperations
-                if isTLS {
-                    try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: "localhost"))
+        let setUp:
+            @Sendable (any Channel) -> EventLoopFuture<
+                NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
+            > = { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    if isTLS {
+                        try pipeline.addHandler(
+                            NIOSSLClientHandler(context: context, serverHostname: "localhost")
+                        )
+                    }
+                    try pipeline.addHTTPClientHandlers()
+                    return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
                 }
-                try pipeline.addHTTPClientHandlers()
-                return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
             }
-        }
         switch target {
         case .tls(let port):
-            return try await bootstrap.connect(host: "127.0.0.1", port: port, channelInitializer: setUp)
+            return try await bootstrap.connect(
+                host: "127.0.0.1",
+                port: port,
+                channelInitializer: setUp
+            )
         case .socket(let path):
-            return try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: setUp)
+            return try await bootstrap.connect(
+                unixDomainSocketPath: path,
+                channelInitializer: setUp
+            )
         }
     }
 }

@@ -22,7 +22,11 @@ struct PortalUnderTest: Sendable {
         _ body: (PortalUnderTest) async throws -> Void
     ) async throws {
         let url = try #require(PortalURL("https://localhost:8443"))
-        var configuration = PortalConfiguration(listen: ["127.0.0.1:0"], url: url, stateFolder: folder)
+        var configuration = PortalConfiguration(
+            listen: ["127.0.0.1:0"],
+            url: url,
+            stateFolder: folder
+        )
         change(&configuration)
         let (ready, readied) = AsyncStream.makeStream(of: PortalReady.self)
         let server = PortalServer(configuration: configuration, logger: Self.logger) {

@@ -40,7 +40,9 @@ final class RoleTester: Sendable {
     }
 
     /// Opens the channel with a token.
-    static func connect(port: Int, token: String, path: String = controlPath) async throws -> RoleTester {
+    static func connect(port: Int, token: String, path: String = controlPath) async throws
+        -> RoleTester
+    {
         let context = try HTTPTester.insecure()
         let outcome: EventLoopFuture<Negotiated> = try await ClientBootstrap(
             group: .singletonMultiThreadedEventLoopGroup
@@ -109,7 +111,12 @@ final class RoleTester: Sendable {
         try #require(KeyText(bytes: Array(repeating: byte, count: 32)))
     }
 
-    func hello(_ role: Role, name: String, key: UInt8, versions: [ProtocolVersion] = ProtocolVersion.spoken)
+    func hello(
+        _ role: Role,
+        name: String,
+        key: UInt8,
+        versions: [ProtocolVersion] = ProtocolVersion.spoken
+    )
         async throws
     {
         try await say(

@@ -44,7 +44,12 @@ internal import X509
         draining: Bool = false,
         current: Bool = true
     ) -> GatewayChoice.Option {
-        GatewayChoice.Option(id: id, clientCount: clients, isDraining: draining, speaksCurrent: current)
+        GatewayChoice.Option(
+            id: id,
+            clientCount: clients,
+            isDraining: draining,
+            speaksCurrent: current
+        )
     }
 
     private func choice(
@@ -76,12 +81,15 @@ internal import X509
         #expect(choice([]) == .failure(.offline))
         #expect(choice([option("a", current: false)]) == .failure(.versionMismatch))
         #expect(choice([option("a", current: false), option("b", 9)]) == .success("b"))
-        #expect(choice([option("a", draining: true), option("b", 9)], connected: ["a"]) == .success("b"))
+        #expect(
+            choice([option("a", draining: true), option("b", 9)], connected: ["a"]) == .success("b")
+        )
         #expect(choice([option("a", draining: true)], connected: ["a"]) == .success("a"))
         #expect(choice([option("a", draining: true)]) == .failure(.offline))
     }
 
-    @Test func `a pair's key depends on secret, account and both keys, and on nothing else`() throws {
+    @Test func `a pair's key depends on secret, account and both keys, and on nothing else`() throws
+    {
         let keys = PresharedKeys(secret: Array(repeating: 1, count: 32), account: "a")
         let (one, two) = (try RoleTester.key(1), try RoleTester.key(2))
         let key = keys.key(client: one, gateway: two)
@@ -102,7 +110,11 @@ internal import X509
         var addresses = TunnelAddresses(taken: [try #require(IPAddress("10.0.0.2"))])
         var given: [[IPAddress]] = []
         while let next = addresses.next(in: plan) { given.append(next) }
-        #expect(given.map { $0[0].description } == ["10.0.0.1", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"])
+        #expect(
+            given.map { $0[0].description } == [
+                "10.0.0.1", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6",
+            ]
+        )
         #expect(given[0][1].description == "fd00::1")
         for address in given[2] { addresses.release(address) }
         #expect(addresses.next(in: plan) == given[2])
@@ -116,7 +128,9 @@ internal import X509
         ("10.0.0.1", ["198.51.100.7, nonsense"], "10.0.0.1"),
         ("10.0.0.1", ["::ffff:198.51.100.7"], "198.51.100.7"),
     ])
-    func `who asked is told by trusted proxies only`(peer: String, header: [String], seen: String) throws {
+    func `who asked is told by trusted proxies only`(peer: String, header: [String], seen: String)
+        throws
+    {
         let remote = RemoteAddress(proxies: [try #require(IPPrefix("10.0.0.0/24"))])
         let address = try SocketAddress(ipAddress: peer, port: 1)
         #expect(remote.address(of: address, forwardedFor: header)?.description == seen)
@@ -144,7 +158,8 @@ internal import X509
 
     @Test(arguments: [
         ("[::]:8443", "::", 8443), (":8443", "::", 8443), ("0.0.0.0:1", "0.0.0.0", 1),
-        ("portal.example.com:443", "portal.example.com", 443), ("[2001:db8::1]:9", "2001:db8::1", 9),
+        ("portal.example.com:443", "portal.example.com", 443),
+        ("[2001:db8::1]:9", "2001:db8::1", 9),
     ])
     func `an address to listen on is read`(text: String, host: String, port: Int) throws {
         let address = try ListenAddress(text)
@@ -166,12 +181,20 @@ internal import X509
         #expect(!Secrets.verify(password: "correct horse", against: "nonsense"))
     }
 
-    @Test func `a certificate is kept until it is due or lacks a name, the authority for ever`() throws {
+    @Test func `a certificate is kept until it is due or lacks a name, the authority for ever`()
+        throws
+    {
         let folder = try StateFolder(path: PortalUnderTest.freshFolder())
         let names = ServerNames(["portal.example.com", "192.0.2.1", "2001:db8::1", "192.0.2.1"])
-        func start(_ names: ServerNames, daysLater: Double) throws -> (print: [UInt8], chain: String?) {
+        func start(_ names: ServerNames, daysLater: Double) throws -> (
+            print: [UInt8], chain: String?
+        ) {
             let now = Date.now.addingTimeInterval(daysLater * 86_400)
-            let identity = try ServerIdentity(source: .ownAuthority(names), folder: folder, now: now)
+            let identity = try ServerIdentity(
+                source: .ownAuthority(names),
+                folder: folder,
+                now: now
+            )
             return (identity.fingerprint, try folder.read("server.pem"))
         }
         let first = try start(names, daysLater: 0)
@@ -184,7 +207,9 @@ internal import X509
         #expect(renewed.print == first.print)
         let more = try start(ServerNames(names.all + ["other.example.com"]), daysLater: 61)
         #expect(more.chain != renewed.chain)
-        let attributes = try FileManager.default.attributesOfItem(atPath: folder.path(of: "authority.key"))
+        let attributes = try FileManager.default.attributesOfItem(
+            atPath: folder.path(of: "authority.key")
+        )
         #expect(attributes[.posixPermissions] as? Int == 0o600)
     }
 }

@@ -10,7 +10,9 @@ internal import Testing
         try await PortalUnderTest.run { portal in
             let url = try #require(PortalURL("https://localhost:8443"))
             let secret = Array(repeating: UInt8(7), count: 32)
-            let unknown = try #require(Token(kind: .client, url: url, fingerprint: nil, secret: secret))
+            let unknown = try #require(
+                Token(kind: .client, url: url, fingerprint: nil, secret: secret)
+            )
             for text in [unknown.text, "culvert_cnonsense", ""] {
                 let refused = await #expect(throws: RoleTester.Refused.self) {
                     _ = try await RoleTester.connect(port: portal.port, token: text)
@@ -24,13 +26,19 @@ internal import Testing
                 #expect(!refusal.sentence.isEmpty)
             }
             let elsewhere = await #expect(throws: RoleTester.Refused.self) {
-                _ = try await RoleTester.connect(port: portal.port, token: unknown.text, path: "/other")
+                _ = try await RoleTester.connect(
+                    port: portal.port,
+                    token: unknown.text,
+                    path: "/other"
+                )
             }
             #expect(elsewhere?.status == 404)
         }
     }
 
-    @Test func `a revoked token ends its sessions and leases at once, and opens nothing`() async throws {
+    @Test func `a revoked token ends its sessions and leases at once, and opens nothing`()
+        async throws
+    {
         try await PortalUnderTest.run { portal in
             try await portal.apply(PortalUnderTest.example)
             let gateway = try await portal.gateway()
@@ -85,7 +93,9 @@ internal import Testing
             #expect(try await large.closing() == 1009)
             let deep = try await portal.client(name: "deep", token: token)
             _ = try await deep.client(\.welcome)
-            try await deep.say(text: String(repeating: "[", count: 40) + String(repeating: "]", count: 40))
+            try await deep.say(
+                text: String(repeating: "[", count: 40) + String(repeating: "]", count: 40)
+            )
             #expect(try await deep.client(\.refusal).code == .malformed)
             let wrong = try await portal.client(name: "wrong", token: token)
             _ = try await wrong.client(\.welcome)
@@ -114,7 +124,9 @@ internal import Testing
         }
     }
 
-    @Test func `changes are numbered without gaps, and resync brings everything again`() async throws {
+    @Test func `changes are numbered without gaps, and resync brings everything again`()
+        async throws
+    {
         try await PortalUnderTest.run { portal in
             try await portal.apply(PortalUnderTest.example)
             let client = try await portal.client()
@@ -239,7 +251,9 @@ internal import Testing
             let gateway = try await portal.gateway(token: seen.tokens[1])
             #expect(try await client.client(\.welcome).client.tunnel == seen.client)
             #expect(try await gateway.gateway(\.welcome).gateway.tunnel == seen.gateway)
-            #expect(Set(try await other.client(\.welcome).client.tunnel).isDisjoint(with: seen.client))
+            #expect(
+                Set(try await other.client(\.welcome).client.tunnel).isDisjoint(with: seen.client)
+            )
         }
     }
 }

@@ -105,22 +105,32 @@ internal import Testing
     @Test func `what stands in the way of a start is said in a sentence`() async throws {
         try await PortalUnderTest.run { portal in
             let taken = await #expect(throws: PortalStartError.self) {
-                try await PortalUnderTest.run { $0.listen = ["127.0.0.1:\(portal.port)"] } _: { _ in }
+                try await PortalUnderTest.run {
+                    $0.listen = ["127.0.0.1:\(portal.port)"]
+                } _: { _ in
+                }
             }
             #expect(taken?.sentence.contains("--listen") == true)
         }
         let half = await #expect(throws: PortalStartError.self) {
-            try await PortalUnderTest.run { $0.certificate = "/nowhere.pem" } _: { _ in }
+            try await PortalUnderTest.run {
+                $0.certificate = "/nowhere.pem"
+            } _: { _ in
+            }
         }
         #expect(half == .onlyOneOfCertificateAndKey)
         let missing = await #expect(throws: PortalStartError.self) {
             try await PortalUnderTest.run {
                 ($0.certificate, $0.key) = ("/nowhere.pem", "/nowhere.key")
-            } _: { _ in }
+            } _: { _ in
+            }
         }
         #expect(missing?.sentence.contains("/nowhere.pem") == true)
         let database = await #expect(throws: PortalStartError.self) {
-            try await PortalUnderTest.run { $0.database = "postgres://x" } _: { _ in }
+            try await PortalUnderTest.run {
+                $0.database = "postgres://x"
+            } _: { _ in
+            }
         }
         #expect(database == .databaseNotSupported("postgres://x"))
         let file = "\(FileManager.default.temporaryDirectory.path)/\(UInt64.random(in: 0 ... .max))"

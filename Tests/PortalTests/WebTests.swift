@@ -19,7 +19,9 @@ internal import Testing
         }
 
         /// Sends a form with the key of the page that it is on.
-        func submit(_ path: String, from page: String, _ fields: [String: String]) async throws -> HTTPAnswer {
+        func submit(_ path: String, from page: String, _ fields: [String: String]) async throws
+            -> HTTPAnswer
+        {
             var fields = fields
             fields["formKey"] = try await get(page).field("formKey")
             return try await HTTPTester.send(
@@ -104,7 +106,10 @@ internal import Testing
             #expect(right.status == 303)
             #expect(right.headers["location"] == ["/resources"])
             let cookie = try #require(right.headers["set-cookie"].first)
-            #expect(cookie.contains("HttpOnly") && cookie.contains("Secure") && cookie.contains("SameSite"))
+            #expect(
+                cookie.contains("HttpOnly") && cookie.contains("Secure")
+                    && cookie.contains("SameSite")
+            )
             let astray = try await submit(
                 "/sign-in",
                 ["email": "root@example.com", "password": Self.password, "next": "//evil.example"],
@@ -118,15 +123,23 @@ internal import Testing
         try await PortalUnderTest.run { portal in
             var last = 0
             for _ in 0..<7 where last != 429 {
-                last = try await submit("/sign-in", ["email": "a@b.c", "password": "x"], to: portal).status
+                last = try await submit(
+                    "/sign-in",
+                    ["email": "a@b.c", "password": "x"],
+                    to: portal
+                ).status
             }
             #expect(last == 429)
         }
     }
 
-    @Test func `who is not signed in sees nothing, and no form is taken from elsewhere`() async throws {
+    @Test func `who is not signed in sees nothing, and no form is taken from elsewhere`()
+        async throws
+    {
         try await PortalUnderTest.run { portal in
-            for path in ["/", "/resources", "/policies", "/clients", "/activity", "/tokens", "/people"] {
+            for path in [
+                "/", "/resources", "/policies", "/clients", "/activity", "/tokens", "/people",
+            ] {
                 let answer = try await HTTPTester.send("GET", path, to: portal.tls)
                 #expect(answer.status == 303)
                 #expect(answer.headers["location"].first?.hasPrefix("/sign-in?next=") == true)
@@ -202,7 +215,8 @@ internal import Testing
                 "/policies/explain?who=bob%40example.com&reach=git.example.com%3A443&at=2026-06-01T23:00:00Z"
             )
             #expect(explained.body.contains("denied"))
-            let page: ItemsOf<PolicyRow> = try await portal.get("/api/v1/policies?q=guests").decoded()
+            let page: ItemsOf<PolicyRow> = try await portal.get("/api/v1/policies?q=guests")
+                .decoded()
             let path = "/policies/\(try #require(page.items.first?.id))"
             #expect(try await browser.submit("\(path)/delete", from: path, [:]).status == 303)
             #expect(try await browser.get(path).status == 404)
@@ -233,7 +247,9 @@ internal import Testing
                 #expect(answer.headers["cache-control"] == ["no-store"])
             }
             #expect(try await browser.get("/nothing").status == 404)
-            #expect(try await browser.get("/assets/portal.css").body.contains("prefers-color-scheme"))
+            #expect(
+                try await browser.get("/assets/portal.css").body.contains("prefers-color-scheme")
+            )
         }
     }
 
@@ -264,7 +280,12 @@ internal import Testing
 
     @Test func `a list stays quick with many rows`() async throws {
         let rows = (0..<100_000).map { number in
-            PolicyRow(id: "\(number)", group: "group \(number % 977)", resource: "r\(number)", conditions: [])
+            PolicyRow(
+                id: "\(number)",
+                group: "group \(number % 977)",
+                resource: "r\(number)",
+                conditions: []
+            )
         }
         let found = ListQuery(text: "GROUP r1234", sort: "-resource").apply(to: rows)
         #expect(found.first?.resource == "r12349")

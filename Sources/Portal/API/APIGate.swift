@@ -20,10 +20,15 @@ struct APIGate: RouterMiddleware {
     }
 
     private func localPrincipal(_ context: PortalContext) async throws -> Principal {
-        guard let uid = await LocalPeer.uid(of: context.channel), LocalPeer.isAdministrator(uid) else {
+        guard let uid = await LocalPeer.uid(of: context.channel), LocalPeer.isAdministrator(uid)
+        else {
             throw APIError(
                 .forbidden,
-                Refusal(.forbidden, .mend, "Only root and the portal's own user may do this; use sudo.")
+                Refusal(
+                    .forbidden,
+                    .mend,
+                    "Only root and the portal's own user may do this; use sudo."
+                )
             )
         }
         return .local(uid: uid)

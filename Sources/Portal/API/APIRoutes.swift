@@ -22,7 +22,9 @@ struct APIRoutes {
         api.get("/configuration", use: exportConfiguration)
         api.post("/configuration", use: applyConfiguration)
         api.get("/decisions", use: explain)
-        api.get("/tokens") { _, _ in try Response.json(["items": await portal.switchboard.tokenRows]) }
+        api.get("/tokens") { _, _ in
+            try Response.json(["items": await portal.switchboard.tokenRows])
+        }
         api.post("/tokens", use: makeToken)
         api.delete("/tokens/:id", use: revokeToken)
         api.post("/administrators/link") { _, _ in
@@ -42,14 +44,22 @@ struct APIRoutes {
 
     private func addLists(to api: RouterGroup<PortalContext>) {
         api.get("/clients") { request, _ in try await list(request, portal.switchboard.clientRows) }
-        api.get("/gateways") { request, _ in try await list(request, portal.switchboard.gatewayRows) }
-        api.get("/resources") { request, _ in try await list(request, portal.switchboard.resourceRows) }
-        api.get("/policies") { request, _ in try await list(request, portal.switchboard.policyRows) }
+        api.get("/gateways") { request, _ in try await list(request, portal.switchboard.gatewayRows)
+        }
+        api.get("/resources") { request, _ in
+            try await list(request, portal.switchboard.resourceRows)
+        }
+        api.get("/policies") { request, _ in try await list(request, portal.switchboard.policyRows)
+        }
         api.get("/sites") { request, _ in try await list(request, portal.switchboard.siteRows) }
         api.get("/activity") { request, _ in
             let (offset, count) = Self.window(request)
             let query = Form.query(of: request)["q"]
-            let page = try await portal.store.activity(matching: query, offset: offset, count: count)
+            let page = try await portal.store.activity(
+                matching: query,
+                offset: offset,
+                count: count
+            )
             return try Response.json(Page(items: page.rows, total: page.total))
         }
         api.get("/changes") { request, _ in
@@ -74,7 +84,8 @@ struct APIRoutes {
         return (max(0, Int(form["offset"]) ?? 0), max(1, count))
     }
 
-    private func exportConfiguration(_ request: Request, _: PortalContext) async throws -> Response {
+    private func exportConfiguration(_ request: Request, _: PortalContext) async throws -> Response
+    {
         let directory = await portal.switchboard.directory
         let text = Configuration(exporting: directory).node.yaml
         var response = Response.text(text, type: "application/yaml; charset=utf-8")
@@ -83,14 +94,18 @@ struct APIRoutes {
     }
 
     /// Body: one file as `application/yaml`, or `{"files": [{"name": …, "text": …}]}`.
-    private func applyConfiguration(_ request: Request, _ context: PortalContext) async throws -> Response {
+    private func applyConfiguration(_ request: Request, _ context: PortalContext) async throws
+        -> Response
+    {
         struct Files: Decodable { let files: [ConfigurationText.File] }
         let body = String(buffer: try await request.body.collect(upTo: context.maxUploadSize))
         let isJSON = request.headers[.contentType]?.hasPrefix("application/json") ?? false
         var files = [ConfigurationText.File(name: "", text: body)]
         if isJSON {
             guard let several = try? JSONDecoder().decode(Files.self, from: Data(body.utf8)) else {
-                throw APIError.malformed("The body must be {\"files\": [{\"name\": …, \"text\": …}]}.")
+                throw APIError.malformed(
+                    "The body must be {\"files\": [{\"name\": …, \"text\": …}]}."
+                )
             }
             files = several.files
         }
@@ -112,7 +127,9 @@ struct APIRoutes {
 
     private func makeToken(_ request: Request, _ context: PortalContext) async throws -> Response {
         let body = try await request.body.collect(upTo: Form.Limits.byteCount)
-        guard let wish = try? JSONDecoder().decode(TokenWish.self, from: Data(body.readableBytesView)) else {
+        guard
+            let wish = try? JSONDecoder().decode(TokenWish.self, from: Data(body.readableBytesView))
+        else {
             throw APIError.malformed(
                 "The body must be {\"kind\": \"gateway\", \"relay\", \"client\" or \"api\", \"name\": …}."
             )
@@ -121,17 +138,22 @@ struct APIRoutes {
         return try Response.json(made, status: .created)
     }
 
-    private func revokeToken(_ request: Request, _ context: PortalContext) async throws -> Response {
+    private func revokeToken(_ request: Request, _ context: PortalContext) async throws -> Response
+    {
         let id = try context.parameters.require("id")
         try await portal.switchboard.revokeToken(id, by: context.principal?.name ?? "")
         return Response(status: .noContent)
     }
 
-    private func verifyClient(_ request: Request, _ context: PortalContext) async throws -> Response {
+    private func verifyClient(_ request: Request, _ context: PortalContext) async throws -> Response
+    {
         struct Wish: Decodable { let verified: Bool }
         let body = try await request.body.collect(upTo: Form.Limits.byteCount)
-        guard let wish = try? JSONDecoder().decode(Wish.self, from: Data(body.readableBytesView)) else {
-            throw APIError.malformed("The body must be {\"verified\": true} or {\"verified\": false}.")
+        guard let wish = try? JSONDecoder().decode(Wish.self, from: Data(body.readableBytesView))
+        else {
+            throw APIError.malformed(
+                "The body must be {\"verified\": true} or {\"verified\": false}."
+            )
         }
         let id = ClientID(try context.parameters.require("id"))
         let revision = try await portal.switchboard.setVerified(

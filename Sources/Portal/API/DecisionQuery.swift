@@ -56,14 +56,20 @@ struct DecisionQuery: Equatable {
         }
         let own = Directory.choice(for: destination, among: directory.resources(for: actor.id))
         guard
-            let resource = own ?? Directory.choice(for: destination, among: Array(directory.resources))
+            let resource = own
+                ?? Directory.choice(for: destination, among: Array(directory.resources))
         else {
             let sentence = "No resource covers \(destination)."
             return Answer(allowed: false, sentence: sentence, person: sentence)
         }
         guard resource.filters.permit(destination.transport, port: destination.port) else {
             let sentence = "\(resource.name) does not let \(destination.traffic) through."
-            return Answer(allowed: false, sentence: sentence, person: sentence, resource: resource.name)
+            return Answer(
+                allowed: false,
+                sentence: sentence,
+                person: sentence,
+                resource: resource.name
+            )
         }
         let now = at ?? WallTime(.now)
         let context = Context(
@@ -96,7 +102,9 @@ struct DecisionQuery: Equatable {
         answer.failed = words.failed.map(\.sentence)
         if case .allow(let permit) = decision {
             answer.until = permit.until?.description
-            answer.group = directory.policies[permit.policy].flatMap { directory.groups[$0.group]?.name }
+            answer.group = directory.policies[permit.policy].flatMap {
+                directory.groups[$0.group]?.name
+            }
         }
         return answer
     }

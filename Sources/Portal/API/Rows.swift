@@ -29,7 +29,9 @@ struct ListQuery: Equatable {
         guard !sort.isEmpty else { return found }
         let isDescending = sort.hasPrefix("-")
         let column = isDescending ? String(sort.dropFirst()) : sort
-        let keyed = found.enumerated().map { (key: $1.sortKey(column).lowercased(), place: $0, row: $1) }
+        let keyed = found.enumerated().map {
+            (key: $1.sortKey(column).lowercased(), place: $0, row: $1)
+        }
         let sorted = keyed.sorted { one, other in
             if one.key == other.key { return one.place < other.place }
             return isDescending ? one.key > other.key : one.key < other.key
@@ -51,7 +53,9 @@ struct ClientRow: Listed, Codable, Equatable {
     let lastSeen: Date?
     let leases: Int
 
-    var searchText: String { "\(name) \(actor) \(tunnel.map(\.description)) \(remote?.description ?? "")" }
+    var searchText: String {
+        "\(name) \(actor) \(tunnel.map(\.description)) \(remote?.description ?? "")"
+    }
     func sortKey(_ column: String) -> String {
         switch column {
         case "actor": actor

@@ -118,24 +118,36 @@ extension Switchboard {
             let outcome = next.outcome(of: test, now: now) { ZoneTable.lookUp(names, at: $0.date) }
             guard !outcome.isPassed else { continue }
             let expected = "\(test.who) → \(test.reach) should be \(test.expect.rawValue)"
-            problems.append(APIError.Problem(field: "tests", sentence: "\(expected): \(outcome.sentence)"))
+            problems.append(
+                APIError.Problem(field: "tests", sentence: "\(expected): \(outcome.sentence)")
+            )
         }
         guard let first = problems.first else { return plan }
         let sentence = "Nothing was changed, since a policy test failed: \(first.sentence)"
-        throw APIError(.unprocessableContent, Refusal(.forbidden, .mend, sentence), problems: problems)
+        throw APIError(
+            .unprocessableContent,
+            Refusal(.forbidden, .mend, sentence),
+            problems: problems
+        )
     }
 
     /// Makes a token; its secret is in the answer and nowhere else.
     func makeToken(_ wish: TokenWish, by who: String) async throws -> MadeToken {
         guard let kind = Token.Kind.allCases.first(where: { $0.word == wish.kind }) else {
-            throw APIError.malformed("“\(wish.kind)” is no kind of token: gateway, relay, client, api.")
+            throw APIError.malformed(
+                "“\(wish.kind)” is no kind of token: gateway, relay, client, api."
+            )
         }
         let name = wish.name.trimmingCharacters(in: .whitespacesAndNewlines)
         guard !name.isEmpty, name.utf8.count <= DeviceTable.Limits.nameByteCount else {
-            throw APIError.malformed("A token needs a name: a site, an e-mail address, or what it is for.")
+            throw APIError.malformed(
+                "A token needs a name: a site, an e-mail address, or what it is for."
+            )
         }
         if kind == .gateway, directory.sites[named: name] == nil {
-            throw APIError.notFound("There is no site “\(name)”; add it with “culvert apply” first.")
+            throw APIError.notFound(
+                "There is no site “\(name)”; add it with “culvert apply” first."
+            )
         }
         if kind == .client, directory.actors[named: name] == nil {
             let actor = Directory.Actor(
@@ -146,7 +158,8 @@ extension Switchboard {
             try await commit([.upsertActor(actor)], by: who, why: "token for \(name)")
         }
         let secret = Secrets.random(Token.Limits.secretByteCount)
-        guard let token = Token(kind: kind, url: url, fingerprint: fingerprint, secret: secret) else {
+        guard let token = Token(kind: kind, url: url, fingerprint: fingerprint, secret: secret)
+        else {
             preconditionFailure("a secret and a fingerprint have 32 bytes")
         }
         let stored = StoredToken(
@@ -178,12 +191,16 @@ extension Switchboard {
             end(lease, .revoked, "The gateway may serve no longer; another one is tried.")
         }
         for live in clients.values where live.token == id { refuse(live.connection, .revokedToken) }
-        for live in gateways.values where live.token == id { refuse(live.connection, .revokedToken) }
+        for live in gateways.values where live.token == id {
+            refuse(live.connection, .revokedToken)
+        }
     }
 
     /// Says whether an administrator vouches for a device.
-    func setVerified(_ isVerified: Bool, client id: ClientID, by who: String) async throws -> UInt64 {
-        try await commit(by: who, why: isVerified ? "verified" : "no longer verified") { directory in
+    func setVerified(_ isVerified: Bool, client id: ClientID, by who: String) async throws -> UInt64
+    {
+        try await commit(by: who, why: isVerified ? "verified" : "no longer verified") {
+            directory in
             guard var client = directory.clients[id] else {
                 throw APIError.notFound("There is no client \(id).")
             }

@@ -26,7 +26,9 @@ struct CertificateAuthority {
     private let privateKey: P256.Signing.PrivateKey
 
     /// Reads the authority, or makes it on the first start.
-    static func open(in folder: StateFolder, now: Date) throws(AuthorityError) -> CertificateAuthority {
+    static func open(in folder: StateFolder, now: Date) throws(AuthorityError)
+        -> CertificateAuthority
+    {
         do {
             if let key = try folder.read("authority.key"),
                 let certificate = try folder.read("authority.pem")

@@ -79,7 +79,9 @@ final class ServerIdentity: Sendable {
         } catch { throw .unusable(path: key, reason: "it cannot be read") }
         do {
             let last = try NIOSSLCertificate.fromPEMBytes(chain).last
-            guard let last else { throw AuthorityError.unusable(path: certificate, reason: "empty") }
+            guard let last else {
+                throw AuthorityError.unusable(path: certificate, reason: "empty")
+            }
             let context = try context(chain: chain, key: secret)
             return (context, Array(SHA256.hash(data: try last.toDERBytes())))
         } catch {

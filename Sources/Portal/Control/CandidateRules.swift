@@ -24,7 +24,9 @@ struct CandidateRules: Equatable {
     func accepted(_ candidates: [Candidate]) -> [Candidate] {
         var kept: [Candidate] = []
         for candidate in candidates where kept.count < Limits.count {
-            if isAcceptable(candidate.endpoint), !kept.contains(candidate) { kept.append(candidate) }
+            if isAcceptable(candidate.endpoint), !kept.contains(candidate) {
+                kept.append(candidate)
+            }
         }
         return kept
     }

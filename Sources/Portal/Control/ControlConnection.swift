@@ -37,6 +37,8 @@ final class ControlConnection: Sendable {
         case closed(UInt16?)
         /// The connection broke, or we ended it.
         case lost
+        /// It read too slowly, and was cut off.
+        case lagging
     }
 
     private struct Life {
@@ -44,6 +46,7 @@ final class ControlConnection: Sendable {
         var unanswered = 0
         var interval: Duration
         var isOver = false
+        var isLagging = false
     }
 
     /// Distinguishes connections of one process.
@@ -91,11 +94,8 @@ final class ControlConnection: Sendable {
         return false
     }
 
-    /// Reads until the end.
-    ///
-    /// - Parameters:
-    ///   - receive: Gets each message in order.
-    ///   - end: Called once, as soon as nothing more is said or heard; TLS may take its time after.
+    /// Reads until the end: `receive` gets each message in order; `end` is called once, as soon as
+    /// nothing more is said or heard, while TLS may take its time to say goodbye.
     func run(
         _ frames: FrameChannel,
         receive: @escaping @Sendable (ControlConnection, ByteBuffer) async -> Void,
@@ -117,14 +117,19 @@ final class ControlConnection: Sendable {
                 return first
             }
             outlet.discard()
-            life.withLock { $0.isOver = true }
-            await end(self, ending)
+            let isLagging = life.withLock { life in
+                life.isOver = true
+                return life.isLagging
+            }
+            await end(self, isLagging ? .lagging : ending)
         }
         if ending == nil { await end(self, .lost) }
     }
 
     private func deliver(_ item: Outlet.Item) {
-        if outlet.send(item) == .lagging { cut() }
+        guard outlet.send(item) == .lagging else { return }
+        life.withLock { $0.isLagging = true }
+        cut()
     }
 
     private func read(

@@ -22,10 +22,8 @@ enum GatewayChoice {
         case versionMismatch
     }
 
-    /// - Parameters:
-    ///   - options: The gateways of the site that are connected.
-    ///   - connected: Those that the client has a tunnel to, best first.
-    ///   - excluded: Those that refused it or did not answer.
+    /// The gateway among `options`, which are connected now, for a client that has tunnels to
+    /// `connected`, best first, and was refused or not answered by `excluded`.
     static func choose(
         among options: [Option],
         connected: [GatewayID],

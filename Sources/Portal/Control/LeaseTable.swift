@@ -52,7 +52,8 @@ struct LeaseTable {
     }
 
     /// The live lease of a client for a resource through a gateway.
-    func lease(of client: ClientID, for resource: ResourceID, at gateway: GatewayID) -> LeaseRecord? {
+    func lease(of client: ClientID, for resource: ResourceID, at gateway: GatewayID) -> LeaseRecord?
+    {
         leases(of: client).last { $0.resource == resource && $0.gateway == gateway }
     }
 

@@ -43,7 +43,8 @@ final class Outlet: Sendable {
         let outcome: Outcome = state.withLock { state in
             guard !state.isClosed else { return .closed }
             if case .close = item { state.isClosed = true }
-            let isLate = state.waiting.first.map { $0.since.duration(to: now) > Limits.lag } ?? false
+            let isLate =
+                state.waiting.first.map { $0.since.duration(to: now) > Limits.lag } ?? false
             guard !isLate, state.waiting.count < Limits.messageCount else {
                 state.isClosed = true
                 state.waiting = []

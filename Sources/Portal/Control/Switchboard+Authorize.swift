@@ -72,7 +72,9 @@ extension Switchboard {
         switch known {
         case .denied(let denied): send(.denied(denied), to: client)
         case .lease(let id, _):
-            guard let lease = leases[id], let gateway = gateways[lease.gateway] else { return false }
+            guard let lease = leases[id], let gateway = gateways[lease.gateway] else {
+                return false
+            }
             answer(request.id, lease, through: gateway, to: client)
         }
         return true
@@ -196,7 +198,8 @@ extension Switchboard {
                 at: now.timeIntervalSince1970,
                 actor: client.flatMap { directory.actors[$0.actor]?.name } ?? "",
                 client: client?.name ?? id.text,
-                resource: directory.resources[known(request.resource)]?.name ?? request.resource.text,
+                resource: directory.resources[known(request.resource)]?.name
+                    ?? request.resource.text,
                 name: request.name,
                 remote: clients[id]?.connection.remote?.description,
                 isAllowed: refusal == nil,

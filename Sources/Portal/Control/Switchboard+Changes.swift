@@ -6,10 +6,7 @@ internal import Policy
 
 /// Changes of the configuration: checked, written down, applied, told to whom they touch.
 extension Switchboard {
-    /// Makes all of `changes`, or none of them.
-    ///
-    /// - Parameter also: What is written in the same transaction.
-    /// - Returns: The revision that they made.
+    /// Makes all of `changes` and what `also` writes, or nothing; the revision that they made.
     @discardableResult
     func commit(
         _ changes: [Change],
@@ -45,7 +42,10 @@ extension Switchboard {
             try await store.append(entry, summary: summary, also: also)
             (directory, revision) = (next, entry.revision)
             metrics.count(.changes)
-            logger.info("changed", metadata: ["revision": "\(revision)", "count": "\(changes.count)"])
+            logger.info(
+                "changed",
+                metadata: ["revision": "\(revision)", "count": "\(changes.count)"]
+            )
             publish(scope, before: before)
             saveSnapshotWhenDue()
             return revision
@@ -68,7 +68,8 @@ extension Switchboard {
                 tellChanged(resource, to: id)
             }
         }
-        for id in gateways.keys.sorted() where scope.hasNewAddresses || scope.gateways.contains(id) {
+        for id in gateways.keys.sorted() where scope.hasNewAddresses || scope.gateways.contains(id)
+        {
             moveOrWelcome(id)
         }
     }
@@ -171,8 +172,12 @@ enum ChangeSummary {
         func resource(_ id: ResourceID) -> String {
             (after.resources[id] ?? before.resources[id])?.name ?? id.text
         }
-        func group(_ id: GroupID) -> String { (after.groups[id] ?? before.groups[id])?.name ?? id.text }
-        func actor(_ id: ActorID) -> String { (after.actors[id] ?? before.actors[id])?.name ?? id.text }
+        func group(_ id: GroupID) -> String {
+            (after.groups[id] ?? before.groups[id])?.name ?? id.text
+        }
+        func actor(_ id: ActorID) -> String {
+            (after.actors[id] ?? before.actors[id])?.name ?? id.text
+        }
         func policy(_ id: PolicyID) -> String {
             guard let policy = after.policies[id] ?? before.policies[id] else { return id.text }
             return "\(group(policy.group)) → \(resource(policy.resource))"
@@ -203,7 +208,8 @@ enum ChangeSummary {
         case .removeClient(let id): return "removed client \(before.clients[id]?.name ?? id.text)"
         case .upsertGateway(let new):
             return "\(verb(before.gateways[new.id] == nil)) gateway \(new.name)"
-        case .removeGateway(let id): return "removed gateway \(before.gateways[id]?.name ?? id.text)"
+        case .removeGateway(let id):
+            return "removed gateway \(before.gateways[id]?.name ?? id.text)"
         case .upsertProvider(let new):
             return "\(verb(before.providers[new.id] == nil)) provider \(new.name)"
         case .removeProvider(let id):

@@ -171,7 +171,9 @@ extension Switchboard {
         }
         let resources = visibleResources(of: id)
         var changes: [ChangeForClient] = []
-        if settings.identity != client.settings.identity { changes.append(.client(settings.identity)) }
+        if settings.identity != client.settings.identity {
+            changes.append(.client(settings.identity))
+        }
         if settings.dns != client.settings.dns { changes.append(.dns(settings.dns)) }
         if settings.addresses != client.settings.addresses {
             changes.append(.addresses(settings.addresses))
@@ -199,7 +201,8 @@ extension Switchboard {
 
     /// Tells a client that asking again for `resource` may give another answer, if it was denied.
     func tellChanged(_ resource: ResourceID, to id: ClientID) {
-        guard clients[id]?.denied.removeValue(forKey: resource) != nil, let client = clients[id] else { return }
+        guard clients[id]?.denied.removeValue(forKey: resource) != nil, let client = clients[id]
+        else { return }
         send(.resourceChanged(ToClient.ResourceChanged(resource: resource)), to: client)
     }
 
@@ -251,7 +254,10 @@ extension Switchboard {
         var told: Set<GatewayID> = []
         for lease in leases.leases(of: id) where told.insert(lease.gateway).inserted {
             guard let gateway = gateways[lease.gateway] else { continue }
-            send(.gatewayCandidates(candidates(of: gateway, for: client, withKey: true)), to: client)
+            send(
+                .gatewayCandidates(candidates(of: gateway, for: client, withKey: true)),
+                to: client
+            )
         }
     }
 

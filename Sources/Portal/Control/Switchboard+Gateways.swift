@@ -19,7 +19,8 @@ extension Switchboard {
                     + "another site."
             )
         }
-        if let known, let gateway = directory.gateways[GatewayID(known.id)], gateway.site == site.id {
+        if let known, let gateway = directory.gateways[GatewayID(known.id)], gateway.site == site.id
+        {
             return known
         }
         guard directory.gateways[named: name].map({ $0.id.text == known?.id }) ?? true else {
@@ -136,7 +137,9 @@ extension Switchboard {
         _ connection: ControlConnection,
         _ ending: ControlConnection.Ending
     ) {
-        guard let gateway = gateways[id], gateway.connection.number == connection.number else { return }
+        guard let gateway = gateways[id], gateway.connection.number == connection.number else {
+            return
+        }
         gateways[id] = nil
         if var device = devices[id.text] {
             device.lastSeen = .now
@@ -175,7 +178,9 @@ extension Switchboard {
     /// The networks of a site's resources, into which no client may aim a gateway.
     func networks(of site: SiteID) -> [IPPrefix] {
         directory.resources.compactMap { resource in
-            guard resource.site == site, case .prefix(let prefix) = resource.address else { return nil }
+            guard resource.site == site, case .prefix(let prefix) = resource.address else {
+                return nil
+            }
             return prefix
         }
     }

@@ -66,7 +66,12 @@ extension Switchboard {
     }
 
     /// Ends a lease; its client and its gateway are told.
-    func end(_ lease: LeaseRecord, _ code: Refusal.Code, _ sentence: String, tellGateway: Bool = true) {
+    func end(
+        _ lease: LeaseRecord,
+        _ code: Refusal.Code,
+        _ sentence: String,
+        tellGateway: Bool = true
+    ) {
         guard leases.remove(lease.id) != nil else { return }
         writeBehind.delete(lease.id)
         metrics.count(.leasesEnded)
@@ -97,7 +102,9 @@ extension Switchboard {
 
     /// A gateway's answer to an order: a refusal ends the lease, and the client asks again without it.
     func take(_ answer: FromRole.GrantAnswer, from id: GatewayID) {
-        guard !answer.accepted, let lease = leases[answer.lease], lease.gateway == id else { return }
+        guard !answer.accepted, let lease = leases[answer.lease], lease.gateway == id else {
+            return
+        }
         let sentence = answer.sentence ?? "The gateway does not serve this; another one is tried."
         let code = Refusal.Code(rawValue: answer.code ?? "gateway-refused")
         end(lease, code, sentence, tellGateway: false)

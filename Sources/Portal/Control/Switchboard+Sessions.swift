@@ -9,7 +9,9 @@ internal import Policy
 /// Connections: who they are, what they say, how they end.
 extension Switchboard {
     /// One text frame of a role.
-    func receive(_ frame: ByteBuffer, from caller: RoleCaller, on connection: ControlConnection) async {
+    func receive(_ frame: ByteBuffer, from caller: RoleCaller, on connection: ControlConnection)
+        async
+    {
         let bytes = Array(buffer: frame)
         let message: FromRole
         do {
@@ -19,14 +21,21 @@ extension Switchboard {
             metrics.count(.malformedMessages)
             return refuse(
                 connection,
-                Refusal(.malformed, .mend, "The portal could not read a message: \(Self.words(error)).")
+                Refusal(
+                    .malformed,
+                    .mend,
+                    "The portal could not read a message: \(Self.words(error))."
+                )
             )
         }
         switch (message, identities[connection.number]) {
         case (.hello(let hello), nil): await greet(hello, from: caller, on: connection)
         case (.unknown, _): break
         case (.hello, .some), (_, nil):
-            refuse(connection, Refusal(.malformed, .mend, "A session opens with exactly one hello."))
+            refuse(
+                connection,
+                Refusal(.malformed, .mend, "A session opens with exactly one hello.")
+            )
         case (.authorize(let request), .client(let id)): authorize(request, for: id)
         case (.candidates(let change), .client(let id)): setCandidates(change.candidates, of: id)
         case (.resync, .client(let id)): welcome(id)
@@ -41,7 +50,8 @@ extension Switchboard {
 
     /// Ends a connection that has said nothing for too long.
     func closeIfSilent(_ connection: ControlConnection) {
-        guard identities[connection.number] == nil, !arriving.contains("\(connection.number)") else {
+        guard identities[connection.number] == nil, !arriving.contains("\(connection.number)")
+        else {
             return
         }
         refuse(connection, Refusal(.malformed, .retry, "No hello came in time."))
@@ -49,6 +59,7 @@ extension Switchboard {
 
     /// A connection is over.
     func ended(_ connection: ControlConnection, _ ending: ControlConnection.Ending) {
+        if ending == .lagging { metrics.count(.laggingConnections) }
         switch identities.removeValue(forKey: connection.number) {
         case .client(let id): clientLeft(id, connection)
         case .gateway(let id): gatewayLeft(id, connection, ending)
@@ -71,7 +82,8 @@ extension Switchboard {
         }
         let name = hello.name.trimmingCharacters(in: .whitespacesAndNewlines)
         guard !name.isEmpty, name.utf8.count <= DeviceTable.Limits.nameByteCount else {
-            let sentence = "The name must have 1 to \(DeviceTable.Limits.nameByteCount) bytes; use --name."
+            let sentence =
+                "The name must have 1 to \(DeviceTable.Limits.nameByteCount) bytes; use --name."
             return refuse(connection, Refusal(.malformed, .mend, sentence))
         }
         let arrival = "\(caller.token.id)\u{0}\(name)"
@@ -173,10 +185,12 @@ extension Switchboard {
             case .tooDeep(let offset): return "it nests too deep at byte \(offset)"
             }
         case DecodingError.keyNotFound(let key, _): return "“\(key.stringValue)” is missing"
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+        case DecodingError.typeMismatch(_, let context),
+            DecodingError.valueNotFound(_, let context),
             DecodingError.dataCorrupted(let context):
             let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-            return path.isEmpty ? "it is no JSON object of a known form" : "“\(path)” cannot be read"
+            return path.isEmpty
+                ? "it is no JSON object of a known form" : "“\(path)” cannot be read"
         case let error as StoreError: return error.sentence
         default: return "\(error)"
         }

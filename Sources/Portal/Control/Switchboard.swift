@@ -98,7 +98,8 @@ actor Switchboard {
         tokens = TokenTable(start.tokens)
         devices = DeviceTable(start.devices)
         addresses = TunnelAddresses(
-            taken: start.directory.clients.flatMap(\.tunnel) + start.directory.gateways.flatMap(\.tunnel)
+            taken: start.directory.clients.flatMap(\.tunnel)
+                + start.directory.gateways.flatMap(\.tunnel)
         )
         for lease in start.leases { leases.upsert(lease) }
         encoder.outputFormatting = .withoutEscapingSlashes
@@ -132,7 +133,9 @@ actor Switchboard {
     func send(_ message: ToClient, to client: LiveClient) { write(message, on: client.connection) }
 
     /// Says a message on a connection.
-    func send(_ message: ToGateway, to gateway: LiveGateway) { write(message, on: gateway.connection) }
+    func send(_ message: ToGateway, to gateway: LiveGateway) {
+        write(message, on: gateway.connection)
+    }
 
     /// Ends a session, saying why.
     func refuse(_ connection: ControlConnection, _ refusal: Refusal) {

@@ -55,11 +55,16 @@ struct AnswerGuard: RouterMiddleware {
         return response
     }
 
-    private func answer(to error: any Error, _ request: Request, _ context: PortalContext) -> Response {
+    private func answer(to error: any Error, _ request: Request, _ context: PortalContext)
+        -> Response
+    {
         let error = APIError(translating: error)
         if error.status.kind == .serverError {
             let why = Logger.MetadataValue("\(error.refusal.sentence)")
-            context.logger.error("a request failed", metadata: ["path": "\(request.uri.path)", "why": why])
+            context.logger.error(
+                "a request failed",
+                metadata: ["path": "\(request.uri.path)", "why": why]
+            )
         }
         let isForPrograms = request.uri.path.hasPrefix("/api/") || context.isLocal
         return isForPrograms ? .json(error) : MessagePage.response(error)
@@ -104,7 +109,11 @@ extension APIError {
         case let error as PlanError:
             let sentence = "\(error.subject): \(error.sentence)"
             let problem = Problem(field: error.subject, sentence: error.sentence)
-            self.init(.unprocessableContent, Refusal(.malformed, .mend, sentence), problems: [problem])
+            self.init(
+                .unprocessableContent,
+                Refusal(.malformed, .mend, sentence),
+                problems: [problem]
+            )
         case let error as ConfigurationError:
             let problems = error.problems.map { problem in
                 Problem(

@@ -13,7 +13,8 @@ final class PortalMetrics: Sendable {
             case .allowed: ("decisions_total", "{outcome=\"allowed\"}", "Authorizations answered.")
             case .denied: ("decisions_total", "{outcome=\"denied\"}", "Authorizations answered.")
             case .sessions: ("sessions_total", "", "Sessions opened by clients and gateways.")
-            case .malformedMessages: ("malformed_messages_total", "", "Messages that could not be read.")
+            case .malformedMessages:
+                ("malformed_messages_total", "", "Messages that could not be read.")
             case .versionMismatches: ("version_mismatches_total", "", "Peers of another version.")
             case .refusedTokens: ("refused_tokens_total", "", "Connections with a bad token.")
             case .changes: ("changes_total", "", "Changes of the configuration.")
@@ -22,7 +23,8 @@ final class PortalMetrics: Sendable {
             case .leasesExtended: ("leases_extended_total", "", "Leases extended.")
             case .signInFailures: ("sign_in_failures_total", "", "Sign-ins that failed.")
             case .requests: ("http_requests_total", "{outcome=\"done\"}", "HTTP requests answered.")
-            case .failedRequests: ("http_requests_total", "{outcome=\"failed\"}", "HTTP requests answered.")
+            case .failedRequests:
+                ("http_requests_total", "{outcome=\"failed\"}", "HTTP requests answered.")
             }
         }
     }
@@ -41,12 +43,16 @@ final class PortalMetrics: Sendable {
         for counter in Counter.allCases {
             let (name, labels, help) = counter.text
             if described.insert(name).inserted {
-                lines += ["# HELP culvert_portal_\(name) \(help)", "# TYPE culvert_portal_\(name) counter"]
+                lines += [
+                    "# HELP culvert_portal_\(name) \(help)",
+                    "# TYPE culvert_portal_\(name) counter",
+                ]
             }
             lines.append("culvert_portal_\(name)\(labels) \(counts[counter.rawValue])")
         }
         for gauge in gauges {
-            let value = gauge.value == gauge.value.rounded() ? "\(Int64(gauge.value))" : "\(gauge.value)"
+            let value =
+                gauge.value == gauge.value.rounded() ? "\(Int64(gauge.value))" : "\(gauge.value)"
             lines += [
                 "# HELP culvert_portal_\(gauge.name) \(gauge.help)",
                 "# TYPE culvert_portal_\(gauge.name) gauge",

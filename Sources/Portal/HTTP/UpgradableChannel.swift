@@ -55,7 +55,9 @@ struct UpgradableChannel<Door: WebSocketDoor>: HTTPChannelHandler {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
-            if let identity { try pipeline.addHandler(NIOSSLServerHandler(context: identity.context)) }
+            if let identity {
+                try pipeline.addHandler(NIOSSLServerHandler(context: identity.context))
+            }
             let verdict = Verdict()
             var configuration = NIOUpgradableHTTPServerPipelineConfiguration<Negotiated>(
                 upgradeConfiguration: .init(upgraders: [upgrader(verdict)]) { channel in
@@ -147,7 +149,10 @@ struct UpgradableChannel<Door: WebSocketDoor>: HTTPChannelHandler {
         if let retryAfter { headers.add(name: "retry-after", value: "\(retryAfter)") }
         let head = HTTPResponseHead(version: .http1_1, status: status, headers: headers)
         channel.write(HTTPServerResponsePart.head(head), promise: nil)
-        channel.write(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: body))), promise: nil)
+        channel.write(
+            HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: body))),
+            promise: nil
+        )
         return channel.writeAndFlush(HTTPServerResponsePart.end(nil))
             .flatMap { channel.close() }
             .map { .refused }

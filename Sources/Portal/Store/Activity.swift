@@ -52,7 +52,9 @@ extension Store {
             return (texts, total ?? 0)
         }
         let decoder = JSONDecoder()
-        let activities = rows.0.compactMap { try? decoder.decode(Activity.self, from: Data($0.utf8)) }
+        let activities = rows.0.compactMap {
+            try? decoder.decode(Activity.self, from: Data($0.utf8))
+        }
         return (activities, rows.1)
     }
 

@@ -125,9 +125,15 @@ extension Store {
         let row = try await read { database in
             try Row.fetchOne(
                 database,
-                sql: "SELECT email, formKey, expiresAt FROM webSession WHERE hash = ? AND expiresAt >= ?",
+                sql:
+                    "SELECT email, formKey, expiresAt FROM webSession WHERE hash = ? AND expiresAt >= ?",
                 arguments: [hash, now]
-            ).map { (email: $0["email"] as String, formKey: $0["formKey"] as String, end: $0["expiresAt"] as Double) }
+            ).map {
+                (
+                    email: $0["email"] as String, formKey: $0["formKey"] as String,
+                    end: $0["expiresAt"] as Double
+                )
+            }
         }
         guard let row else { return nil }
         if row.end < now + SignInLimits.sessionLifetime - 3_600 {

@@ -23,7 +23,9 @@ extension Store {
     }
 
     /// What makes the directory: all changes in order, and the revision that they lead to.
-    func loadChanges() async throws(StoreError) -> (changes: [Change], revision: UInt64, snapshot: UInt64) {
+    func loadChanges() async throws(StoreError) -> (
+        changes: [Change], revision: UInt64, snapshot: UInt64
+    ) {
         try await read { database in
             let decoder = JSONDecoder()
             func decode(_ text: String) throws -> [Change] {
@@ -49,9 +51,8 @@ extension Store {
         }
     }
 
-    /// Commits changes as one revision; when this returns they survive anything.
-    ///
-    /// - Parameter also: What is written in the same transaction.
+    /// Commits changes as one revision, and what `also` writes with them; when this returns they
+    /// survive anything.
     func append(
         _ entry: LoggedChange,
         summary: String,
@@ -60,7 +61,8 @@ extension Store {
         try await write { database in
             try also?(database)
             try database.execute(
-                sql: "INSERT INTO change (revision, at, who, why, summary, json) VALUES (?, ?, ?, ?, ?, ?)",
+                sql:
+                    "INSERT INTO change (revision, at, who, why, summary, json) VALUES (?, ?, ?, ?, ?, ?)",
                 arguments: [
                     entry.revision, entry.at.timeIntervalSince1970, entry.who, entry.why, summary,
                     try Self.json(entry.changes),
@@ -99,7 +101,8 @@ extension Store {
         count: Int
     ) async throws(StoreError) -> (rows: [AuditLine], total: Int) {
         let pattern = "%" + Self.escaped(text) + "%"
-        let filter = "WHERE who LIKE ?1 ESCAPE '\\' OR why LIKE ?1 ESCAPE '\\' OR summary LIKE ?1 ESCAPE '\\'"
+        let filter =
+            "WHERE who LIKE ?1 ESCAPE '\\' OR why LIKE ?1 ESCAPE '\\' OR summary LIKE ?1 ESCAPE '\\'"
         return try await read { database in
             let total = try Int.fetchOne(
                 database,

@@ -12,7 +12,9 @@ struct Settings: Equatable, Sendable {
 extension Store {
     /// Reads the facts, or makes them on the first start.
     func loadSettings() async throws(StoreError) -> Settings {
-        let fresh = (secret: Data(Secrets.random()).base64EncodedString(), account: Secrets.randomText(12))
+        let fresh = (
+            secret: Data(Secrets.random()).base64EncodedString(), account: Secrets.randomText(12)
+        )
         return try await write { database in
             for (name, value) in [("secret", fresh.secret), ("account", fresh.account)] {
                 try database.execute(

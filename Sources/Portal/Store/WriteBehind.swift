@@ -150,7 +150,9 @@ extension Store {
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
-    private func load<Value: Decodable & Sendable>(_ sql: String) async throws(StoreError) -> [Value] {
+    private func load<Value: Decodable & Sendable>(_ sql: String) async throws(StoreError)
+        -> [Value]
+    {
         try await read { database in
             let decoder = JSONDecoder()
             return try String.fetchAll(database, sql: sql).map {

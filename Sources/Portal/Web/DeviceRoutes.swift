@@ -120,7 +120,8 @@ struct DeviceRoutes {
         }
     }
 
-    private func revokeToken(_ request: Request, _ context: PortalContext) async throws -> Response {
+    private func revokeToken(_ request: Request, _ context: PortalContext) async throws -> Response
+    {
         _ = try await Form.read(request, context)
         let id = try context.parameters.require("id")
         try await portal.switchboard.revokeToken(id, by: context.principal?.name ?? "")
@@ -157,7 +158,8 @@ extension SiteRow {
                     "name": gateway.name,
                     "software": gateway.software,
                     "level": gateway.isOnline ? gateway.isDraining ? "warn" : "good" : "bad",
-                    "word": gateway.isOnline ? gateway.isDraining ? "draining" : "online" : "offline",
+                    "word": gateway.isOnline
+                        ? gateway.isDraining ? "draining" : "online" : "offline",
                     "seen": gateway.isOnline ? nil : gateway.lastSeen.map { PageTime.ago($0) },
                     "clients": gateway.clients,
                     "tunnel": gateway.tunnel.map(\.description).joined(separator: " "),

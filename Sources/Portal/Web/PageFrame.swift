@@ -64,7 +64,8 @@ enum MessagePage {
             Templates.render(
                 "message",
                 [
-                    "title": isMissing ? "Not found" : isSignedOut ? "Signed out" : "That did not work",
+                    "title": isMissing
+                        ? "Not found" : isSignedOut ? "Signed out" : "That did not work",
                     "sentence": error.refusal.sentence,
                     "href": isSignedOut ? "/sign-in" : "/",
                     "label": isSignedOut ? "Sign in" : "To the overview",

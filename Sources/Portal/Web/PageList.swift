@@ -15,7 +15,7 @@ struct PageList {
     private let number: Int
     private let columns: [(name: String, label: String)]
 
-    /// - Parameter columns: By which it can be sorted; the first one is what it is sorted by.
+    /// A list that can be sorted by `columns`, and is sorted by the first of them.
     init(_ request: Request, columns: [(name: String, label: String)]) {
         let form = Form.query(of: request)
         let names = columns.map(\.name)

@@ -90,7 +90,9 @@ struct PeopleRoutes {
             return .seeOther("/people?done=\(id == nil ? "created" : "saved")")
         } catch let error as ChangeError {
             // A member that cannot be is told where members are typed.
-            let isName = error.field == "name" && !form.list("members").contains { error.sentence.contains($0) }
+            let isName =
+                error.field == "name"
+                && !form.list("members").contains { error.sentence.contains($0) }
             let faults = [isName ? "name" : "members": error.sentence]
             return try await page(form["name"], form["members"], id, faults, request, context)
         }
@@ -107,7 +109,9 @@ struct PeopleRoutes {
         var changes: [Change] = []
         var known: [String: ActorID] = [:]
         let ids = members.map { member in
-            if let id = directory.actors[named: member]?.id ?? known[member.lowercased()] { return id }
+            if let id = directory.actors[named: member]?.id ?? known[member.lowercased()] {
+                return id
+            }
             let isPerson = member.contains("@")
             let actor = Directory.Actor(
                 id: ActorID(using: &random),

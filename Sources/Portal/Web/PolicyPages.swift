@@ -85,15 +85,16 @@ enum PolicyPages {
         <div class="field"><label for="who">Who</label>
         <input id="who" name="who" value="{{values.who}}" list="people" placeholder="ada@example.com" \
         autocapitalize="off" spellcheck="false" required></div>
-        <div class="field"><label for="reach">reaches</label>
+        <div class="field"><label for="reach">What</label>
         <input id="reach" name="reach" value="{{values.reach}}" placeholder="git.example.com:443" \
         autocapitalize="off" spellcheck="false" required></div>
-        <div class="field"><label for="from">from address</label>
+        <div class="field"><label for="from">From address</label>
         <input id="from" name="from" value="{{values.from}}" placeholder="any" autocapitalize="off" \
         spellcheck="false"></div>
-        <div class="field"><label for="at">at</label>
-        <input id="at" name="at" value="{{values.at}}" placeholder="now, or 2026-06-01T09:00:00+02:00" \
-        spellcheck="false"></div>
+        <div class="field"><label for="at">At</label>
+        <input id="at" name="at" value="{{values.at}}" placeholder="now" \
+        spellcheck="false" aria-describedby="at-hint"><p class="hint" id="at-hint">Such as \
+        2026-06-01T09:00:00+02:00; empty means now.</p></div>
         </div>
         <div class="actions"><button class="button primary">Explain</button></div>
         </form>

@@ -100,7 +100,13 @@ struct PolicyRoutes {
             }
             return .seeOther("/policies?done=\(id == nil ? "created" : "saved")")
         } catch let fault as FieldFault {
-            return try await page(draft, id, request, context, faults: [fault.field: fault.sentence])
+            return try await page(
+                draft,
+                id,
+                request,
+                context,
+                faults: [fault.field: fault.sentence]
+            )
         } catch let error as ChangeError {
             let field = FieldFault.formField(error.field)
             let isShown = PolicyDraft.fieldNames.contains(field)
@@ -150,7 +156,9 @@ struct PolicyRoutes {
         let frame = try await portal.frame("/policies", request, context)
         let form = Form.query(of: request)
         var values: [String: Any?] = [
-            "values": ["who": form["who"], "reach": form["reach"], "from": form["from"], "at": form["at"]]
+            "values": [
+                "who": form["who"], "reach": form["reach"], "from": form["from"], "at": form["at"],
+            ]
         ]
         if !form["who"].isEmpty || !form["reach"].isEmpty {
             let directory = await portal.switchboard.directory

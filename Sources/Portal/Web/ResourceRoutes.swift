@@ -111,7 +111,13 @@ struct ResourceRoutes {
             }
             return .seeOther("/resources?done=\(id == nil ? "created" : "saved")")
         } catch let fault as FieldFault {
-            return try await page(draft, id, request, context, faults: [fault.field: fault.sentence])
+            return try await page(
+                draft,
+                id,
+                request,
+                context,
+                faults: [fault.field: fault.sentence]
+            )
         } catch let error as ChangeError {
             let faults = [FieldFault.formField(error.field): error.sentence]
             let isShown = ["name", "address", "site", "allow", "alias", "family"]
@@ -137,7 +143,9 @@ struct ResourceRoutes {
     ) async throws -> Response {
         let frame = try await portal.frame("/resources", request, context)
         let policies = await portal.switchboard.directory.policies(for: resource.id).count
-        let together = policies == 0 ? "" : " Its \(policies == 1 ? "policy goes" : "\(policies) policies go") with it."
+        let together =
+            policies == 0
+            ? "" : " Its \(policies == 1 ? "policy goes" : "\(policies) policies go") with it."
         return frame.response(
             "delete",
             title: "Delete \(resource.name)",
@@ -255,7 +263,9 @@ struct ResourceDraft: Equatable {
     }
 
     fileprivate var values: [String: Any] {
-        let all: [String: Any?] = ["name": name, "address": address, "alias": alias, "allow": allow]
+        let all: [String: Any?] = [
+            "name": name, "address": address, "alias": alias, "allow": allow,
+        ]
         return all.present
     }
 

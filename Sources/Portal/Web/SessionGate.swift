@@ -22,7 +22,9 @@ struct SessionGate: RouterMiddleware {
                 let sentence = "Your session is over; sign in again."
                 throw APIError(.unauthorized, Refusal(.unauthenticated, .mend, sentence))
             }
-            let target = request.uri.string.addingPercentEncoding(withAllowedCharacters: .alphanumerics)
+            let target = request.uri.string.addingPercentEncoding(
+                withAllowedCharacters: .alphanumerics
+            )
             return .seeOther("/sign-in?next=\(target ?? "")")
         }
         var context = context
@@ -46,7 +48,8 @@ extension Form {
 
     /// What a form is answered with that comes from elsewhere.
     static var forged: APIError {
-        let sentence = "This form is too old or comes from another page; go back, reload, try again."
+        let sentence =
+            "This form is too old or comes from another page; go back, reload, try again."
         return APIError(.forbidden, Refusal(.forbidden, .mend, sentence))
     }
 }

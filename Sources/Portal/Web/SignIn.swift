@@ -26,9 +26,7 @@ actor SignIn {
 
     init(store: Store, metrics: PortalMetrics) { (self.store, self.metrics) = (store, metrics) }
 
-    /// Opens a session for who knows the password.
-    ///
-    /// - Parameter place: Where the try comes from.
+    /// Opens a session for who knows the password; `place` is where the try comes from.
     func signIn(
         email: String,
         password: String,

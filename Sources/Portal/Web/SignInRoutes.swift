@@ -45,13 +45,15 @@ struct SignInRoutes {
         }
     }
 
-    private func passwordForm(_ request: Request, _ context: PortalContext) async throws -> Response {
+    private func passwordForm(_ request: Request, _ context: PortalContext) async throws -> Response
+    {
         let secret = try context.parameters.require("secret")
         try await checkInvitation(secret)
         return await passwordPage(secret, [:])
     }
 
-    private func setPassword(_ request: Request, _ context: PortalContext) async throws -> Response {
+    private func setPassword(_ request: Request, _ context: PortalContext) async throws -> Response
+    {
         let secret = try context.parameters.require("secret")
         let form = try await Form.read(request)
         try check(form, request)

@@ -100,13 +100,15 @@ enum StyleSheet {
         .note.bad{background:var(--bad-soft);border-color:var(--bad)}
         .note p:last-child{margin:0}
         .issues{list-style:none;margin:0;padding:0;display:grid;gap:.75rem}
-        .issues li{display:grid;grid-template-columns:auto 1fr;gap:.75rem;align-items:baseline}
+        .issues li{display:grid;grid-template-columns:5.5rem 1fr;gap:.75rem;align-items:baseline}
+        .issues .pill{justify-self:start}
         .issues p{margin:0}
         .empty{text-align:center;padding:3rem 1.25rem;color:var(--muted)}
         .empty h2{color:var(--ink);margin-bottom:.5rem}.empty p{max-width:34rem;margin:0 auto 1rem}
         .empty pre{display:inline-block;text-align:left;max-width:100%;color:var(--ink)}
-        .verdict{display:flex;gap:.75rem;align-items:center;font-size:1.125rem;font-weight:600;
-        margin-bottom:.75rem}
+        .verdict{font-size:1.0625rem;font-weight:550;margin-bottom:1rem}
+        .verdict .pill{display:flex;width:max-content;margin-bottom:.625rem}
+        .card h2:not(:first-child){margin:1.25rem 0 .5rem}
         dl.facts{display:grid;grid-template-columns:minmax(7rem,auto) 1fr;gap:.375rem 1.25rem;margin:0}
         dl.facts dt{color:var(--muted)}dl.facts dd{margin:0;overflow-wrap:anywhere}
         .tabs{display:flex;gap:1.25rem;border-bottom:1px solid var(--line);margin-bottom:1.25rem}
@@ -133,8 +135,9 @@ enum StyleSheet {
         thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
         tbody tr{padding:.75rem 1rem}tbody tr+tr{border-top:1px solid var(--line)}
         tbody tr+tr>*{border-top:0}td,tbody th{padding:.125rem 0}
-        td[data-label]{display:grid;grid-template-columns:7rem 1fr;gap:.75rem}
-        td[data-label]::before{content:attr(data-label);color:var(--muted);font-size:.8125rem}
+        td[data-label]{position:relative;padding-left:7.25rem;min-height:1.75rem}
+        td[data-label]::before{content:attr(data-label);color:var(--muted);font-size:.8125rem;
+        position:absolute;left:0;top:.25rem}
         td.end{text-align:left}}
         .pages{display:flex;gap:1rem;justify-content:space-between;align-items:center;
         padding:1rem 0 0;color:var(--muted);font-size:.875rem}
@@ -145,6 +148,7 @@ enum StyleSheet {
     private static let forms = """
         label,legend{font-weight:550;display:block;margin-bottom:.25rem}
         .field{margin-bottom:1.125rem;border:0;padding:0;min-width:0}
+        h2+.hint{margin:0 0 1rem}.card ul{margin:0;padding-left:1.25rem}.card .issues{padding:0}
         .hint{color:var(--muted);font-size:.8125rem;margin:.25rem 0 0}
         .fault{color:var(--bad);font-size:.875rem;font-weight:500;margin:.3125rem 0 0}
         input,select,textarea{font:inherit;color:inherit;background:var(--surface);width:100%;

@@ -60,7 +60,10 @@ struct WebRoutes {
 
     private static func counts(_ status: PortalStatus) -> [[String: Any]] {
         [
-            ("\(status.clientsOnline)", "of \(status.clients) clients online", "/clients?sort=state"),
+            (
+                "\(status.clientsOnline)", "of \(status.clients) clients online",
+                "/clients?sort=state"
+            ),
             ("\(status.gatewaysOnline)", "of \(status.gateways) gateways online", "/sites"),
             ("\(status.leases)", "live leases", "/activity"),
             ("\(status.resources)", "resources", "/resources"),

@@ -24,10 +24,8 @@ struct Summary {
     }
 
     private mutating func add(_ recovery: (label: String, longest: Duration, count: Int)) {
-        // The length of a fault is part of its name.
-        let label = String(recovery.label.prefix { !$0.isNumber })
-        guard let place = recoveries.firstIndex(where: { $0.label == label }) else {
-            return recoveries.append((label, recovery.longest, recovery.count))
+        guard let place = recoveries.firstIndex(where: { $0.label == recovery.label }) else {
+            return recoveries.append(recovery)
         }
         recoveries[place].longest = max(recoveries[place].longest, recovery.longest)
         recoveries[place].count += recovery.count

@@ -20,6 +20,8 @@ final class Calm {
         fileprivate var fromNextPacket: Duration?
         /// When the next packet came.
         fileprivate(set) var met: Instant?
+        /// Packets since the fault that must be answered.
+        fileprivate var asked: [Instant] = []
 
         fileprivate init(
             _ label: String,
@@ -78,8 +80,11 @@ final class Calm {
     }
 
     /// A packet is sent for a resource.
-    func packetSent(for resource: ResourceID?) {
+    ///
+    /// - Parameter isAnswerable: Whether it must be answered, so that recovery can be measured.
+    func packetSent(for resource: ResourceID?, isAnswerable: Bool) {
         for disturbance in disturbances where disturbance.concerns(resource) {
+            if isAnswerable, disturbance.fromNextPacket != nil { disturbance.asked.append(world.now) }
             guard let bound = disturbance.fromNextPacket, disturbance.met == nil else { continue }
             disturbance.met = world.now
             disturbance.end = world.now.advanced(by: bound)
@@ -88,19 +93,30 @@ final class Calm {
 
     /// A packet that was sent after the fault was answered.
     func answered(_ resource: ResourceID?, sentAt: Instant) {
+        var rest: [Disturbance] = []
         for disturbance in open {
-            guard let met = disturbance.met, sentAt >= met, disturbance.concerns(resource) else {
+            guard let first = disturbance.asked.first, sentAt >= first,
+                disturbance.concerns(resource)
+            else {
+                rest.append(disturbance)
                 continue
             }
-            let taken = met.duration(to: world.now)
-            if let place = recoveries.firstIndex(where: { $0.label == disturbance.label }) {
-                recoveries[place].longest = max(recoveries[place].longest, taken)
-                recoveries[place].count += 1
-            } else {
-                recoveries.append((disturbance.label, taken, 1))
-            }
+            // What lies between two packets that are far from each other is not known.
+            let before = disturbance.asked.last { $0 < sentAt } ?? first
+            let isNear = before.duration(to: sentAt) < .seconds(1)
+            remember(disturbance.label, first.duration(to: isNear ? world.now : before))
         }
-        open.removeAll { $0.met.map { sentAt >= $0 } ?? false && $0.concerns(resource) }
+        open = rest
+    }
+
+    private func remember(_ label: String, _ taken: Duration) {
+        // The length of a fault is part of its words, not of its kind.
+        let kind = String(label.prefix { !$0.isNumber })
+        guard let place = recoveries.firstIndex(where: { $0.label == kind }) else {
+            return recoveries.append((kind, taken, 1))
+        }
+        recoveries[place].longest = max(recoveries[place].longest, taken)
+        recoveries[place].count += 1
     }
 
     /// What disturbed the time from `start` to now; nil when all was calm.

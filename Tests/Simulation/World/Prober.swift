@@ -91,7 +91,10 @@ final class Prober {
                 body: payload.bytes
             )
         world.note("probe \(count): \(target) at \(destination), expected \(expectation.words)")
-        scene.calm.packetSent(for: probe.resource)
+        scene.calm.packetSent(
+            for: probe.resource,
+            isAnswerable: expectation == .roundTrip
+        )
         world.after(Limits.patience) { [weak self] in self?.judge(probe) }
         scene.client.send(packet)
     }

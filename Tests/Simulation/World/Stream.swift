@@ -73,7 +73,7 @@ final class Stream: Applications.Listener {
 
     private func transmit() {
         sentAt = world.now
-        scene.calm.packetSent(for: resource)
+        scene.calm.packetSent(for: resource, isAnswerable: expectation == .roundTrip)
         switch state {
         case .opening: send(.syn, sequence: start &- 1, [])
         case .open: if !piece.isEmpty { sendPiece() }
