@@ -17,7 +17,7 @@ struct BarePeer: ~Copyable {
     private var random: RandomSource
     private var index: UInt32 = 0
 
-    /// - Parameter initiates: Whether it plays the client of the two.
+    /// The other end of the one called `peer`; `initiates` where it plays the client of the two.
     init(of peer: Key, initiates: Bool, random: RandomSource) throws(HandshakeError) {
         var random = random
         let identity = Identity(from: &random)

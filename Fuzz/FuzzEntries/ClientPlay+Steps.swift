@@ -57,7 +57,11 @@ extension ClientPlay {
         let payload = script.chunk()
         let packet: [UInt8]
         switch kind & 3 {
-        case 0: packet = ip.packet(UDPHeader(sourcePort: source, destinationPort: port), payload: payload)
+        case 0:
+            packet = ip.packet(
+                UDPHeader(sourcePort: source, destinationPort: port),
+                payload: payload
+            )
         case 1:
             let flags = TCPFlags(rawValue: kind & 4 == 0 ? 2 : script.byte())
             let tcp = TCPHeader(sourcePort: source, destinationPort: port, flags: flags)
@@ -147,8 +151,11 @@ extension ClientPlay {
         guard let site = script.choice(sites), let source = script.choice(destinations) else {
             return
         }
-        let destination = source.isIPv4 ? Self.own : Self.ownIPv6
-        let ip = IPHeader(from: source, to: destination, trafficClass: script.byte())
+        let word = script.byte()
+        // Mostly for the host, sometimes for somebody else.
+        let other = word & 128 == 0 ? nil : script.choice(destinations)
+        let destination = other ?? (source.isIPv4 ? Self.own : Self.ownIPv6)
+        let ip = IPHeader(from: source, to: destination, trafficClass: word & 3)
         let port = script.uint16()
         let kind = script.byte()
         let payload = script.chunk()

@@ -151,10 +151,9 @@ final class ClientPlay {
 
     /// Addresses that were answered are places to send to.
     private func learn(_ answer: [UInt8]) {
-        guard let message = try? Message(answer.rawSpan) else {
-            preconditionFailure("an answer that cannot be read")
-        }
-        precondition(message.header.isResponse, "an answer that is none")
+        // A nameserver's answer is passed on as it is, as long as it is one.
+        precondition((try? Header(answer.rawSpan))?.isResponse ?? false, "an answer that is none")
+        guard let message = try? Message(answer.rawSpan) else { return }
         for address in message.answers.compactMap(\.data.address) where destinations.count < 64 {
             if !destinations.contains(address) { destinations.append(address) }
         }

@@ -22,7 +22,8 @@ enum ControlEntry {
     }
 
     /// What an edge does with a frame: a message, or nothing.
-    static func message<Message: ControlMessage>(_ type: Message.Type, _ frame: [UInt8]) -> Message? {
+    static func message<Message: ControlMessage>(_ type: Message.Type, _ frame: [UInt8]) -> Message?
+    {
         guard (try? JSONDepth.check(frame.rawSpan)) != nil else { return nil }
         return try? JSONDecoder().decode(type, from: Data(frame))
     }

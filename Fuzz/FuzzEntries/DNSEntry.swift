@@ -32,7 +32,9 @@ enum DNSEntry {
         precondition(again == message, "written, it means something else")
     }
 
-    private static let proxies = ["100.96.0.0/24", "fd00:2021:1111:8000::/107"].compactMap { IPPrefix($0) }
+    private static let proxies = ["100.96.0.0/24", "fd00:2021:1111:8000::/107"].compactMap {
+        IPPrefix($0)
+    }
     private static let sentinels = ["100.100.111.0/24"].compactMap { IPPrefix($0) }
 
     /// The first byte is the length of a query, which follows; then comes what the upstream says.
@@ -57,7 +59,10 @@ enum DNSEntry {
             switch stub.resolve(query.rawSpan, from: asker, at: now) {
             case .answer(let answer): checkAnswer(answer, to: query)
             case .forward(let exchange):
-                precondition(exchange.bytes.dropFirst(2) == query.dropFirst(2), "changed on the way")
+                precondition(
+                    exchange.bytes.dropFirst(2) == query.dropFirst(2),
+                    "changed on the way"
+                )
                 let answer = Array(exchange.bytes.prefix(2) + input.dropFirst(1 + query.count))
                 if let reply = stub.finish(exchange.token, with: answer, at: now) {
                     precondition(reply.bytes.prefix(2) == query.prefix(2), "another ID")
@@ -88,7 +93,10 @@ enum DNSEntry {
         var index = PatternIndex<Int>()
         index.insert(pattern, 1)
         if parts.count > 1, let name = try? Name(text: parts[1]) {
-            precondition(index.hasMatch(of: name) == pattern.matches(name), "index and pattern differ")
+            precondition(
+                index.hasMatch(of: name) == pattern.matches(name),
+                "index and pattern differ"
+            )
         }
         if pattern.isLiteral { precondition(pattern.matches(pattern.literalSuffix)) }
         index.remove(pattern, 1)

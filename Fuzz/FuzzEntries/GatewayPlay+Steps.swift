@@ -16,7 +16,9 @@ extension GatewayPlay {
 
     func step() {
         switch Step(rawValue: script.byte() & 15) {
-        case .sealed: seal(script.chunk())
+        case .sealed:
+            let ecn = script.byte() & 3
+            seal(script.chunk(), ecn: ecn)
         case .packet: sendPacket()
         case .error: sendError()
         case .names: sendNames()
@@ -67,23 +69,25 @@ extension GatewayPlay {
             from: destination.isIPv4 ? Self.client : Self.clientIPv6,
             to: destination,
             hopLimit: kind & 128 == 0 ? 64 : 1,
+            trafficClass: kind >> 3 & 3,
             identification: UInt16(kind)
         )
+        let ecn = kind >> 5 & 3
         switch kind & 3 {
         case 0:
             let udp = UDPHeader(sourcePort: source, destinationPort: port)
-            seal(ip.packet(udp, payload: payload))
+            seal(ip.packet(udp, payload: payload), ecn: ecn)
         case 1:
             let flags = TCPFlags(rawValue: kind & 4 == 0 ? 2 : script.byte())
             let tcp = TCPHeader(sourcePort: source, destinationPort: port, flags: flags)
-            seal(ip.packet(tcp, payload: payload))
+            seal(ip.packet(tcp, payload: payload), ecn: ecn)
         case 2:
             let echo = ICMPHeader.echoRequest(ip.family, identifier: source, sequence: port)
-            seal(ip.packet(echo, body: payload))
+            seal(ip.packet(echo, body: payload), ecn: ecn)
         default:
             var other = ip
             other.transportProtocol = TransportProtocol(rawValue: script.byte())
-            seal(other.packet(payload: payload))
+            seal(other.packet(payload: payload), ecn: ecn)
         }
     }
 

@@ -94,14 +94,13 @@ final class GatewayPlay {
     }
 
     /// Anything, as the client would say it.
-    func seal(_ plain: [UInt8]) {
+    func seal(_ plain: [UInt8], ecn: UInt8 = 0) {
         guard let datagram = peer.seal(plain, at: now) else { return }
         sealed = datagram
-        clientSends(datagram)
+        clientSends(datagram, ecn: ecn)
     }
 
-    func clientSends(_ datagram: [UInt8]) {
-        let ecn = script.byte() & 3
+    func clientSends(_ datagram: [UInt8], ecn: UInt8 = 0) {
         let packet = Batch.Packet(remote: Self.remote, local: Self.local, ecn: ecn)
         put(datagram, from: .network, packet)
     }

@@ -47,7 +47,9 @@ enum IPEntry {
             .hostUnreachable, .packetTooBig(maximumByteCount: 1280), .timeExceeded, .reset,
         ]
         for refusal in refusals {
-            guard let answer = try? refusal.answer(to: packet.rawSpan, from: source) else { continue }
+            guard let answer = try? refusal.answer(to: packet.rawSpan, from: source) else {
+                continue
+            }
             precondition((try? PacketHeader(answer.rawSpan))?.destination == header.source)
             precondition((try? refusal.answer(to: answer.rawSpan, from: source)) == nil)
         }
@@ -59,7 +61,9 @@ enum IPEntry {
         var block = Block(byteCount: packet.count)
         var bytes = block.mutableBytes(0..<packet.count)
         bytes.write(packet.rawSpan, at: 0)
-        guard var mutable = try? MutablePacket(bytes, header: header, offload: offload) else { return }
+        guard var mutable = try? MutablePacket(bytes, header: header, offload: offload) else {
+            return
+        }
         mutable.setFlow(from: Endpoint(new, port: 3), to: Endpoint(header.source, port: 4))
         _ = mutable.decrementHopLimit()
         _ = mutable.takeOuterECN(3)
@@ -90,7 +94,8 @@ enum IPEntry {
             room.write(packet.rawSpan.extracting(first: room.byteCount), at: 0)
             coalescer.commit(byteCount: room.byteCount, header: nil, in: &outbox)
         }
-        for index in 0..<outbox.tunnelPacketCount where outbox.tunnelPacket(index).offload != .none {
+        for index in 0..<outbox.tunnelPacketCount where outbox.tunnelPacket(index).offload != .none
+        {
             let large = outbox.bytes(ofTunnelPacket: index)
             precondition((try? Segmenter(large, outbox.tunnelPacket(index).offload)) != nil)
         }

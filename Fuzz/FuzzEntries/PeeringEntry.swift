@@ -36,6 +36,8 @@ struct PoolPlay: ~Copyable {
     private var now = BarePeer.start
     private var outbox = Outbox(byteCount: 1 << 17)
     private var sealed: [UInt8] = []
+    /// Whether the peer answers probes, as one that can be heard does.
+    private var isAnswering = true
 
     init(_ role: PeerRole, _ script: Script) throws(HandshakeError) {
         var random = RandomSource(seed: 3)
@@ -84,7 +86,9 @@ struct PoolPlay: ~Copyable {
         case 3: receive(changed(sealed), from: Self.remote)
         case 4: sendPacket()
         case 5: sendFrame()
-        case 6: now = now.advanced(by: script.duration())
+        case 6:
+            now = now.advanced(by: script.duration())
+            pool.advance(to: now, into: &outbox)
         case 7: index = pool.upsert(changedConfiguration(), at: now, into: &outbox)
         case 8: if let index { remove(index) }
         case 9: if let index { pool.punch(index, at: now, into: &outbox) }
@@ -96,13 +100,14 @@ struct PoolPlay: ~Copyable {
             pool.setLocalCandidates(candidates, at: now, into: &outbox)
         case 12: pool.setRefusedNetworks(script.addresses().map { IPPrefix(host: $0) })
         case 13: initiate()
+        case 14: isAnswering = script.flag()
         default: pool.advance(to: now, into: &outbox)
         }
     }
 
     private mutating func initiate() {
         guard let initiation = peer.initiate(at: now) else { return }
-        receive(initiation, from: Self.remote)
+        accept(initiation)
         settle()
     }
 
@@ -187,16 +192,32 @@ struct PoolPlay: ~Copyable {
             outbox.removeAll()
             guard !sent.isEmpty else { return }
             for (_, datagram) in sent {
-                guard let answer = peer.receive(datagram, at: now).answer else { continue }
-                _ = pool.receive(
-                    answer.rawSpan,
-                    remote: Self.remote,
-                    local: Self.local,
-                    ecn: 0,
-                    at: now,
-                    into: &outbox
-                )
+                let (plain, answer) = peer.receive(datagram, at: now)
+                if let answer { accept(answer) }
+                if let plain, isAnswering, let frame = try? ControlFrame(reading: plain.rawSpan) {
+                    answerProbe(frame)
+                }
             }
         }
+    }
+
+    private mutating func answerProbe(_ frame: ControlFrame) {
+        switch frame {
+        case .probe(let number), .path(let number):
+            let answer = ControlFrame.probeAnswer(number: number)
+            if let datagram = peer.seal(answer.bytes, at: now) { accept(datagram) }
+        case .probeAnswer, .names, .namesAnswer, .release, .goodbye: break
+        }
+    }
+
+    private mutating func accept(_ datagram: [UInt8]) {
+        _ = pool.receive(
+            datagram.rawSpan,
+            remote: Self.remote,
+            local: Self.local,
+            ecn: 0,
+            at: now,
+            into: &outbox
+        )
     }
 }

@@ -36,7 +36,7 @@ enum PeeringSeeds {
             script.step(3, 0, 20, 1, 0)
             script.step([4, 0], packet)
             script.step([1, 1, 0, 9, 0, 80], packet)
-            script.step(0, 9, 10, 6, 27, 14, 13, 6, 31, 14)
+            script.step(0, 9, 10, 6, 27, 15, 14, 0, 6, 25, 13, 6, 31, 15)
             script.step(7, 2, 3, 0, 9, 1, 7, 0, 8, 1, 0, 9, 0, 1, 7, 0, 0, 9, 8, 1)
             seeds.append(("role-\(role)-life", script.bytes))
         }
@@ -75,6 +75,8 @@ enum ClientSeeds {
             script.step(10, 14)
             script.step([9, 0, 4, 0, 1, 187, 64], [1])
         }
+        add("stranger") { $0.step([9, 0, 0, 128, 1, 1, 187, 2], [1]) }
+        add("spoofed") { $0.step([9, 0, 1, 0, 1, 187, 2], [1]) }
         add("denied") { $0.step(12, 3, 0) }
         add("notices") { script in
             for kind in 0..<6 as Range<UInt8> { script.step(13, 0, 0, kind, 0, kind, 0, 0) }
@@ -125,36 +127,49 @@ enum GatewaySeeds {
             change(&script)
             seeds.append((name, script.bytes))
         }
-        // To the name's proxy, and to the network.
+        // To a proxy of the name, to the network, to the gateway; and what comes back.
         for kind in 0..<3 as Range<UInt8> {
             for destination in [0, 2, 3, 4] as [UInt8] {
                 add("packet-\(kind)-\(destination)") { script in
                     script.step([1, kind, destination, 9, 1, 187], [1, 2, 3])
-                    script.step([0, 7, kind, 0], [4, 5, 6])
+                    script.step([7, kind, 0], [4, 5, 6])
                     script.step([7, 3, 0], [])
                     script.step(11, 27)
+                    script.step([1, kind | 4, destination, 9, 1, 187], [1, 2, 3])
                 }
             }
         }
         add("names") { script in
-            script.step(3, 0, 1, 0)
+            script.step(3, 0, 1)
             script.step([3, 1, 2], Array("c.test".utf8))
-            script.step(0, 10, 0, 4, 0, 9, 2, 1, 9, 8, 7, 6, 0, 1, 0)
+            script.step(10, 0, 4, 0, 9, 2, 1, 9, 8, 7, 6, 0, 1)
             script.step([1, 0, 0, 9, 0, 53], [1])
-            script.step(0, 3, 4, 3, 0, 11, 27)
+            script.step(3, 4, 3, 11, 27)
         }
         add("error") { script in
+            let body = IPHeader(from: GatewayPlay.proxies[0], to: GatewayPlay.client)
+                .packet(UDPHeader(sourcePort: 53, destinationPort: 9), payload: [1])
             script.step([1, 0, 0, 9, 0, 53], [1, 2, 3])
-            script.step([0, 2, 0, 3, 3, 0, 0, 0, 0], [UInt8](repeating: 0x45, count: 28))
+            script.step([2, 0, 3, 3, 0, 0, 0, 0], body)
         }
-        add("orders") { script in
-            for kind in 0..<8 as Range<UInt8> { script.step(12, kind, 0, 1, 0, 0, 1, 0) }
+        add("large") { script in
+            script.step([1, 1, 3, 9, 1, 187], [])
+            script.step([7, 0x12 << 2 | 1, 0], [])
+            script.step([7, 0x10 << 2 | 1, 0], [UInt8](repeating: 1, count: 1_400))
+        }
+        for kind in 0..<8 as Range<UInt8> {
+            add("order-\(kind)") { script in
+                script.step([1, 0, 0, 9, 0, 53], [1])
+                script.step(12, kind, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0)
+                script.step([1, 0, 0, 9, 0, 53], [1])
+            }
         }
         add("host") { script in
             for kind in 0..<4 as Range<UInt8> { script.step(14, kind, 1, 1, 0, 9, 0, 1, 0) }
         }
-        add("frames") { $0.step(4, 0, 0, 4, 1, 0, 4, 3, 0) }
-        add("replayed") { $0.step(5, 0, 20, 0, 0, 5, 0, 20, 1, 0) }
+        add("shutdown") { $0.step(14, 3, 1) }
+        add("frames") { $0.step(4, 1, 4, 0, 14, 3, 0, 4, 3) }
+        add("replayed") { $0.step(5, 0, 20, 0, 5, 0, 20, 1) }
         add("storage") { $0.step([15], [1, 0, 0, 0, 0]) }
         for (name, bytes) in ControlSeeds.toGateway {
             add("message-\(name)") { $0.step([13], bytes) }

@@ -72,6 +72,7 @@ extension Client {
         at now: Instant,
         into outbox: inout Outbox
     ) {
+        if message.publicKey != nil { forgive(message.gateway) }
         guard let known = gateways.first(where: { $0.id == message.gateway }),
             let publicKey = message.publicKey ?? KeyText(bytes: known.publicKey.array),
             let presharedKey = message.presharedKey
@@ -88,6 +89,13 @@ extension Client {
         )
         _ = upsert(told, at: now, into: &outbox)
         if isNewProcess { changed() }
+    }
+
+    /// A gateway that works, or that started anew, is asked for again.
+    private mutating func forgive(_ gateway: GatewayID) {
+        for id in authorized {
+            authorizations[id]?.excluded.removeAll { $0.gateway == gateway }
+        }
     }
 
     /// The portal lost a gateway. What works between us and it goes on working.
@@ -132,9 +140,7 @@ extension Client {
         gateways[place].isSuspect = false
         let id = gateways[place].id
         output(.event(.gatewayConnected(id)))
-        for resource in authorized {
-            authorizations[resource]?.excluded.removeAll { $0.gateway == id }
-        }
+        forgive(id)
         changed()
         for key in toldNames where key.peer == peer { sendName(key, at: now, into: &outbox) }
         drainAll(of: id, at: now, into: &outbox)

@@ -4,8 +4,8 @@ internal import DNS
 extension StubResolver {
     /// Takes over the names that are protected, but not for us; nil means that there are none.
     ///
-    /// They get proxy addresses like any protected name, so that their first packet asks the portal,
-    /// which says why not.
+    /// They get proxy addresses like any protected name, so that their first packet asks the
+    /// portal, which says why not.
     ///
     /// - Returns: Whether anything changed: caches on the host must be emptied then.
     public mutating func setWithheld(_ names: WithheldNames?) -> Bool {

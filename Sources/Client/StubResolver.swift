@@ -255,7 +255,7 @@ extension StubResolver {
     /// Answers a question for the addresses of a protected name.
     ///
     /// A family that the name is known to lack is left out when the host asks for the other one
-    /// too; alone it is served, and translated.
+    /// too; alone it is served, and its packets are refused at the gateway.
     mutating func resolveAddresses(
         _ query: Query,
         _ asker: Asker,

@@ -58,7 +58,9 @@ public struct APIClient: Sendable {
             head.headers.add(name: "authorization", value: "Bearer \(token.text)")
             channel = try await Self.connect(url, PortalTrust(token: token, url: url))
         }
-        do { return try await Self.exchange(head, body, on: channel) } catch let sentence as Sentence {
+        do {
+            return try await Self.exchange(head, body, on: channel)
+        } catch let sentence as Sentence {
             throw sentence
         } catch {
             throw Self.cutOff

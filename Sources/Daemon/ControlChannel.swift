@@ -57,6 +57,8 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
     /// - Parameters:
     ///   - token: Names the portal and proves who we are.
     ///   - mark: The firewall mark of its connections.
+    ///   - lookup: Finds the portal's addresses.
+    ///   - logger: Told of openings, endings and attempts.
     public init(token: Token, mark: UInt32?, lookup: HostLookup, logger: Logger) {
         self.token = token
         self.mark = mark
@@ -68,6 +70,12 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
     /// Queues a message; dropped while the channel is closed.
     public func send(_ message: FromRole) {
         outgoing.withLock { _ = $0?.yield(message) }
+    }
+
+    /// Tells the portal that this role goes, after everything that was queued. A gateway's clients are
+    /// sent elsewhere at once.
+    public func leave() {
+        outgoing.withLock { $0?.finish() }
     }
 
     /// Keeps the channel open until the task is cancelled or the portal refuses for good.
@@ -267,6 +275,11 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
                 WebSocketFrame(fin: true, opcode: .text, maskKey: .random(), data: text)
             )
         }
+        // 1001: going away (RFC 6455 section 7.4.1).
+        let close = ByteBuffer(integer: UInt16(1001))
+        try await outbound.write(
+            WebSocketFrame(fin: true, opcode: .connectionClose, maskKey: .random(), data: close)
+        )
         throw ChannelError.eof
     }
 

@@ -25,8 +25,8 @@ public final class HostLookup: Resolver, Sendable {
 
     /// - Parameters:
     ///   - mark: The firewall mark that keeps the questions out of the tunnel.
-    ///   - servers: The host's original name servers, read anew for each look-up.
     ///   - lastGood: Addresses by host name that worked before.
+    ///   - servers: The host's original name servers, read anew for each look-up.
     public init(
         mark: UInt32?,
         lastGood: [String: [String]] = [:],

@@ -53,6 +53,7 @@ public struct LocalServer: Sendable {
 
     /// - Parameters:
     ///   - path: Where the socket is made; a stale one is removed.
+    ///   - logger: Told of connections that fail.
     ///   - answer: Called for every request, also concurrently.
     public init(
         path: String,

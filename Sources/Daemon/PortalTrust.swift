@@ -10,8 +10,8 @@ internal import X509
 /// Decides whether the server that answered is the portal that the token names: its certificate
 /// must lead to the authority whose fingerprint the token carries.
 ///
-/// With a fingerprint the machine's own list of authorities plays no part, so a role starts from its
-/// token alone.
+/// With a fingerprint the machine's own list of authorities plays no part, so a role starts from
+/// its token alone.
 public final class PortalTrust: Sendable {
     private let fingerprint: [UInt8]?
     private let host: String

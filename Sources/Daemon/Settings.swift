@@ -11,8 +11,9 @@ public struct Settings: Sendable {
     private let file: [String: String]
 
     /// - Parameters:
+    ///   - role: Names the file and is told in errors.
     ///   - keys: The settings that the role knows, as its long flags are spelt (`log-level`).
-    ///   - path: The file; missing is fine unless `pathIsExplicit`.
+    ///   - path: The file; only the default one may be missing.
     /// - Throws: ``Sentence`` with file, line and column.
     public init(role: String, keys: [String], path: String? = nil) throws {
         self.role = role

@@ -46,7 +46,7 @@ public struct StructuredLog: LogHandler {
         _ = unsafe bytes.withUnsafeMutableBytes { unsafe write(2, $0.baseAddress, $0.count) }
     }
 
-    /// A value with blanks, quotes or control characters stands in quotes, so that a line stays one.
+    /// A value with blanks, quotes or control characters stands in quotes: a line stays one.
     private static func quoted(_ value: String) -> String {
         let plain = value.unicodeScalars.allSatisfy { $0.value > 32 && $0 != "\"" && $0 != "=" }
         return plain && !value.isEmpty ? value : value.debugDescription

@@ -6,8 +6,8 @@ public import SansIO
 /// What one client may reach through this gateway, and until when.
 ///
 /// A resource is reachable while at least one lease for it is live: ending an older lease never
-/// ends its successor. Everything is idempotent. The table knows rules; flows and names are kept by who
-/// asks it, and checked again whenever ``revision`` has grown.
+/// ends its successor. Everything is idempotent. The table knows rules; flows and names are kept by
+/// who asks it, and checked again whenever ``revision`` has grown.
 public struct Grants: Sendable {
     /// Bounds of one client's grants.
     public enum Limits {

@@ -165,8 +165,14 @@ extension NAT {
     /// one is taken. A full table lets the least useful flow go.
     ///
     /// - Parameters:
+    ///   - inside: The flow as the client sends it, to a proxy address or to the real one.
+    ///   - real: Where it goes instead.
     ///   - resource: The owner's number for the resource.
     ///   - revision: The revision of the owner's rules that permit it.
+    ///   - flags: Of its first packet; none unless it is TCP.
+    ///   - now: When it begins.
+    /// - Returns: The flow's index.
+    /// - Throws: ``NATError`` when no port towards `real` is free.
     public mutating func open(
         _ inside: FlowKey,
         to real: IPAddress,

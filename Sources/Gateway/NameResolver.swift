@@ -127,8 +127,12 @@ public struct NameResolver {
 extension NameResolver {
     /// What is known of `name` now; what is not known is looked up.
     ///
-    /// - Parameter isQuery: A client's application asked for the name just now, so that what was
-    ///   absent or failed is tried again.
+    /// - Parameters:
+    ///   - name: As the resource's site knows it.
+    ///   - isQuery: A client's application asked for the name just now, so that what was absent or
+    ///     failed is tried again.
+    ///   - now: Decides what has expired.
+    /// - Returns: The answer of each family, or that it is not known yet.
     public mutating func resolve(_ name: Name, isQuery: Bool, at now: Instant) -> ResolvedName {
         if let listed = hosts[name] { return Self.resolved(listed.filter(isUsable)) }
         if entries[name] == nil {

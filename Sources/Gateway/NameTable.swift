@@ -95,8 +95,13 @@ struct NameTable: Sendable {
 extension NameTable {
     /// Makes `proxies` stand for `name`, in this order, for one of its resources.
     ///
-    /// - Parameter epoch: That of a names frame; nil for a grant.
+    /// - Parameters:
+    ///   - name: The name as the client asked for it.
+    ///   - claim: The resource that it belongs to.
+    ///   - proxies: All of its proxy addresses.
+    ///   - epoch: That of a names frame; nil for a grant.
     /// - Returns: Proxy addresses that stood for something else before: their flows are over.
+    /// - Throws: ``GrantRefusal`` when the client has too many names.
     mutating func bind(
         _ name: Name,
         _ claim: Claim,

@@ -8,7 +8,10 @@ public struct Demo {
 
     /// Builds the network and starts every role.
     ///
-    /// - Parameter say: Called with each line for the person who watches.
+    /// - Parameters:
+    ///   - executable: Path of `culvert`.
+    ///   - say: Called with each line for the person who watches.
+    /// - Throws: ``LabError`` when a host or a role does not come up.
     public init(executable: String, say: @escaping (String) -> Void) throws {
         self.say = say
         roles = Roles(executable: executable)

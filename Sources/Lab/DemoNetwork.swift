@@ -63,7 +63,11 @@ public final class DemoNetwork {
 
     /// Makes the hosts and starts the stock servers; no role of ours runs yet.
     ///
-    /// - Parameter laptopsHaveIPv6: Whether Ada and Bob have IPv6 of their own.
+    /// - Parameters:
+    ///   - name: The network's name, in its namespaces' names.
+    ///   - mapping: How the home router translates.
+    ///   - laptopsHaveIPv6: Whether Ada and Bob have IPv6 of their own.
+    /// - Throws: ``LabError`` when a host or a server does not come up.
     public init(
         name: String,
         mapping: Router.Mapping = .preserving,

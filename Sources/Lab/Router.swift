@@ -12,7 +12,11 @@ public struct Router: Sendable {
     public let host: LabHost
 
     /// - Parameters:
-    ///   - host: Has `wan` on the internet and `lan` towards its clients.
+    ///   - host: Has both interfaces already.
+    ///   - wan: The interface on the internet.
+    ///   - lan: The interface towards its clients.
+    ///   - mapping: How it translates IPv4.
+    /// - Throws: ``LabError`` when the rules are not taken.
     public init(_ host: LabHost, wan: String, lan: String, mapping: Mapping) throws {
         self.host = host
         try host.forwards()

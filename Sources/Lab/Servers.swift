@@ -91,8 +91,8 @@ public enum Servers {
         }
     }
 
-    /// A web server (`nginx`) for plain HTTP on port 80 of every address; `access.log` in the host's
-    /// folder has a line `address name status` for each request.
+    /// A web server (`nginx`) for plain HTTP on port 80 of every address; `access.log` in the
+    /// host's folder has a line `address name status` for each request.
     public static func nginx(on host: LabHost, sites: [Site]) throws -> Running {
         let servers = try sites.map { site in
             try host.write("\(site.name)/index.html", site.body + "\n")

@@ -28,7 +28,12 @@ public struct TunnelPair {
 
     /// Makes both ends; the left one begins the handshake.
     ///
-    /// - Parameter presharedKey: Whether both share a key besides.
+    /// - Parameters:
+    ///   - name: The network's name, in its namespaces' names.
+    ///   - left: What runs on the left.
+    ///   - right: What runs on the right.
+    ///   - presharedKey: Whether both share a key besides.
+    /// - Throws: ``LabError`` when the network or an end does not come up.
     public init(name: String, left: Kind, right: Kind, presharedKey: Bool = false) throws {
         network = try Network(name: name)
         do {

@@ -53,9 +53,15 @@ enum ControlData {
         }
     }
 
-    /// Writes what a send needs; returns its bytes, which may be none.
+    /// Writes what a send needs.
     ///
-    /// - Parameter segmentByteCount: 0 for a single datagram.
+    /// - Parameters:
+    ///   - local: The source address; left to the kernel when unspecified or of the other family.
+    ///   - ecn: The two ECN bits.
+    ///   - segmentByteCount: 0 for a single datagram.
+    ///   - isIPv4: The socket's family.
+    ///   - control: Has room for all of it.
+    /// - Returns: The bytes written, which may be none.
     static func write(
         local: Endpoint,
         ecn: UInt8,

@@ -16,7 +16,10 @@ public enum DedicatedThread {
     /// Starts a thread, which nobody waits for. It inherits the network namespace of the caller;
     /// signals go to other threads.
     ///
-    /// - Parameter name: At most 15 bytes are kept.
+    /// - Parameters:
+    ///   - name: At most 15 bytes are kept.
+    ///   - work: All that the thread does.
+    /// - Throws: ``SystemError`` when the kernel has no thread to give.
     public static func start(
         name: String,
         _ work: @escaping @Sendable () -> Void

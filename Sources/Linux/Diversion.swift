@@ -16,7 +16,7 @@ public struct Diversion: ~Copyable, Sendable {
     let peer: Peer
     var destinations: [IPPrefix]
 
-    /// - Parameter destinations: TCP to these goes to `device`.
+    /// TCP to `destinations` goes to `device`, and what `device` says goes to `peer`.
     public init(device: consuming TunnelDevice, destinations: [IPPrefix], between peer: Peer) {
         self.device = device
         self.destinations = destinations

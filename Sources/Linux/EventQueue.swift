@@ -108,12 +108,15 @@ struct EventInterest: OptionSet {
         }
     }
 
-    /// Waits until something happens or `deadline` comes; returns how many events there are.
+    /// Waits until something happens or `deadline` comes.
     ///
     /// The timer is set only when it would fire too late: one that fires early costs a turn,
     /// setting it each time costs a system call.
     ///
-    /// - Parameter now: The last reading of the clock; a deadline up to it does not wait.
+    /// - Parameters:
+    ///   - deadline: Nil waits for an event however long.
+    ///   - now: The last reading of the clock; a deadline up to it does not wait.
+    /// - Returns: How many events there are.
     mutating func wait(until deadline: Instant?, now: Instant) -> Int {
         var timeout: Int32 = -1
         if let deadline {

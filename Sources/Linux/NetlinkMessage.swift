@@ -7,7 +7,7 @@ internal import IP
 struct NetlinkMessage {
     private(set) var bytes: [UInt8]
 
-    /// - Parameter body: The fixed part that the type asks for.
+    /// A request without attributes; `body` is the fixed part that the type asks for.
     init(type: Int, flags: Int, body: [UInt8]) {
         bytes = []
         bytes.append(native: UInt32(0))

@@ -44,7 +44,10 @@ struct NetlinkSocket: ~Copyable {
 
     /// Asks for a change and waits until it is made.
     ///
-    /// - Parameter name: What is asked, for the error.
+    /// - Parameters:
+    ///   - message: One that the kernel acknowledges.
+    ///   - name: What is asked, for the error.
+    /// - Throws: ``NetlinkError`` with the kernel's reason.
     mutating func request(_ message: NetlinkMessage, _ name: String) throws(NetlinkError) {
         try exchange(message, name) { _, _ in }
     }

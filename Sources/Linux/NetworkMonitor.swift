@@ -20,6 +20,7 @@ public final class NetworkMonitor: Sendable {
     ///   - files: Paths whose content matters; a file may be missing, its folder may not.
     ///   - quiet: A burst ends when nothing has happened for so long.
     ///   - longest: A burst is told after so long even when it goes on.
+    /// - Throws: ``SystemError`` when the kernel has no socket, watch or thread to give.
     public init(
         ignoring interface: UInt32?,
         files: [String] = [],

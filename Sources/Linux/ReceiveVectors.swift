@@ -47,9 +47,7 @@ internal import Glibc
         unsafe controls.deallocate()
     }
 
-    /// Reads what `socket` holds, up to a full batch, which is emptied before.
-    ///
-    /// - Parameter port: Our own port.
+    /// Reads what `socket` holds, up to a full batch, which is emptied before; `port` is our own.
     mutating func receive(
         from socket: Int32,
         port: UInt16,

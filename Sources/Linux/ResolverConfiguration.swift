@@ -17,7 +17,7 @@ public enum ResolverError: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .symbolicLink(let path, let target):
             "\(path) is a symbolic link to \(target), so another program owns it; it was left as "
-                + "it is. Use the mode for systemd-resolved, or make \(path) a plain file, or "
+                + "it is. Make \(path) a plain file, or "
                 + "turn DNS configuration off and point the host at the sentinels yourself."
         case .changedByOthers(let path):
             "\(path) was changed by another program since Culvert wrote it; it was left as it is. "
@@ -89,7 +89,11 @@ public struct ResolverConfiguration: Sendable {
 
     /// Names our servers in the file; keeps the original aside the first time.
     ///
-    /// - Parameter search: In place of the original's search list; empty keeps that.
+    /// - Parameters:
+    ///   - nameservers: Ours, the first three of which are named; none restores the original.
+    ///   - search: In place of the original's search list; empty keeps that.
+    /// - Returns: What the file is now.
+    /// - Throws: ``ResolverError`` when the file is a link, somebody else's, or cannot be written.
     public func activate(
         nameservers: [IPAddress],
         search: [String] = []

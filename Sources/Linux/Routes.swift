@@ -65,7 +65,10 @@ public struct Routes: ~Copyable {
 
     /// Removes what an earlier process has left behind.
     ///
-    /// - Parameter interface: The tunnel device's index.
+    /// - Parameters:
+    ///   - interface: The tunnel device's index.
+    ///   - plan: The table, mark and priorities that are ours.
+    /// - Throws: ``NetlinkError`` when something stale cannot be removed.
     public init(interface: UInt32, plan: RoutingPlan) throws(NetlinkError) {
         try Self.removeStale(plan)
         self.interface = interface

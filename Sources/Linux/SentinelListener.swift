@@ -42,6 +42,7 @@ public struct SentinelListener: ~Copyable, Sendable {
     /// - Parameters:
     ///   - addresses: All that connections may go to; the connection's local address tells which.
     ///   - port: TCP port.
+    /// - Throws: ``SentinelListenerError`` when the kernel refuses a part of it.
     public init(addresses: [IPPrefix], port: UInt16 = 53) throws(SentinelListenerError) {
         let outcome: Result<Parts, SentinelListenerError>
         do throws(SystemError) {

@@ -85,7 +85,10 @@ public struct TunnelDevice: ~Copyable, Sendable {
 
     /// Makes the device, down and without addresses.
     ///
-    /// - Parameter name: `%d` in it stands for the first free number.
+    /// - Parameters:
+    ///   - name: `%d` in it stands for the first free number.
+    ///   - offloads: What to ask the kernel for.
+    /// - Throws: ``TunnelError`` when the name is taken or wrong, or the kernel refuses.
     public init(name: String = "culvert%d", offloads: Offloads = .all) throws(TunnelError) {
         let bytes = Array(name.utf8)
         let isPlain = bytes.allSatisfy { $0 > 32 && $0 < 127 && $0 != UInt8(ascii: "/") }
@@ -144,7 +147,10 @@ public struct TunnelDevice: ~Copyable, Sendable {
 
     /// Sets MTU and queue length, keeps IPv6 from making addresses of its own, and brings it up.
     ///
-    /// - Parameter queueLength: Packets that wait in the kernel while the loop is not reading.
+    /// - Parameters:
+    ///   - mtu: Bytes of the largest packet inside.
+    ///   - queueLength: Packets that wait in the kernel while the loop is not reading.
+    /// - Throws: ``NetlinkError`` when the kernel refuses.
     public func configure(mtu: UInt32 = 1280, queueLength: UInt32 = 10_000) throws(NetlinkError) {
         try Netlink.set(
             link: index,

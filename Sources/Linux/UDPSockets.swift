@@ -47,11 +47,13 @@ public struct UDPSockets: ~Copyable, Sendable {
     /// The port of both, host byte order.
     public let port: UInt16
 
-    /// Opens the sockets; fails when neither family works.
+    /// Opens a socket of each family, on one port.
     ///
     /// - Parameters:
     ///   - preferredPort: 0 for any.
     ///   - mark: The firewall mark that keeps their packets out of the tunnel; 0 for none.
+    ///   - onNote: Told of what works less well than wished.
+    /// - Throws: ``SystemError``, the one of IPv4 first, when neither family works.
     public init(
         preferredPort: UInt16 = 0,
         mark: UInt32 = 0,

@@ -10,6 +10,8 @@ extension PeerPool {
     mutating func want(_ peer: Peer, at now: Instant) {
         peer.wantedAt = now
         guard role == .client, !peer.tunnel.canSeal(at: now) else { return }
+        // Who keeps packets for it must hear of the next session.
+        peer.isConnected = false
         if peer.connectingSince == nil {
             peer.connectingSince = now
             peer.isLost = false

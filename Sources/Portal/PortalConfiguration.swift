@@ -21,7 +21,8 @@ public struct PortalConfiguration: Sendable {
     public var socket: String?
     /// Further names and addresses that the portal's own certificate speaks for.
     public var names: [String]
-    /// Between two heartbeats of a connection; a gateway with live clients has its own, shorter one.
+    /// Between two heartbeats of a connection; a gateway with live clients has its own, shorter
+    /// one.
     public var heartbeat: Duration
     /// Between two heartbeats of a gateway with live clients.
     public var busyHeartbeat: Duration
@@ -77,6 +78,8 @@ public enum PortalStartError: Error, Equatable, Sendable {
     case badListenAddress(String)
     case portTaken(String)
     case portNotAllowed(String)
+    /// No interface of the machine has it, or the machine does not speak its family.
+    case noSuchAddress(String)
     case cannotListen(String, reason: String)
     case onlyOneOfCertificateAndKey
     case databaseNotSupported(String)
@@ -97,6 +100,8 @@ public enum PortalStartError: Error, Equatable, Sendable {
         case .portNotAllowed(let text):
             "Listening on \(text) is not permitted; choose a port above 1023, or grant "
                 + "CAP_NET_BIND_SERVICE."
+        case .noSuchAddress(let text):
+            "\(text) is no address of this machine; write one that is, or :PORT for all of them."
         case .cannotListen(let text, let reason):
             "Listening on \(text) failed (\(reason)); check --listen and --socket."
         case .onlyOneOfCertificateAndKey:

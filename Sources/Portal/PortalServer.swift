@@ -165,8 +165,12 @@ public struct PortalServer: Service {
                 for (place, address) in addresses.enumerated() {
                     let bind = BindAddress.hostname(address.host, port: address.port)
                     group.addTask {
-                        try await run(portal, bind, configuration.listen[place], identity) {
-                            announce(place, $0)
+                        let text = configuration.listen[place]
+                        do {
+                            try await run(portal, bind, text, identity) { announce(place, $0) }
+                        } catch PortalStartError.noSuchAddress where address.host == "::" {
+                            let bind = BindAddress.hostname("0.0.0.0", port: address.port)
+                            try await run(portal, bind, text, identity) { announce(place, $0) }
                         }
                     }
                 }
@@ -242,6 +246,7 @@ extension PortalStartError {
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE: self = .portTaken(text)
         case EACCES, EPERM: self = .portNotAllowed(text)
+        case EAFNOSUPPORT, EADDRNOTAVAIL: self = .noSuchAddress(text)
         default: self = .cannotListen(text, reason: "\(error)")
         }
     }

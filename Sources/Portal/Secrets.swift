@@ -6,7 +6,8 @@ internal import Foundation
 enum Secrets {
     /// Bounds of secrets and passwords.
     enum Limits {
-        /// Bytes of a token's secret, a session's and a link's: 256 bits, out of reach for guessing.
+        /// Bytes of a token's secret, a session's and a link's: 256 bits, out of reach for
+        /// guessing.
         static let secretByteCount = 32
         /// Characters that a password must have.
         static let passwordLengthMin = 12

@@ -73,7 +73,7 @@ public protocol PacketMachine: ~Copyable {
     /// What the host must do, one thing at a time; nil when nothing is left.
     mutating func pollOutput() -> Output?
 
-    /// The output as an exchange that the host does for the core; nil means that it is something else.
+    /// The output as an exchange that the host does for the core; nil when it is something else.
     static func exchange(of output: Output) -> Exchange?
 
     /// The command that says that an exchange was answered, or (nil) failed at once; a time-out is

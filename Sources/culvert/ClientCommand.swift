@@ -26,6 +26,7 @@ struct ClientCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try role.settings(role: "client", keys: ["token-file", "name", "dns"])
+        let logger = try role.logger(role: "client", settings)
         let options = ClientOptions(
             token: try TokenFile.read(
                 settings.value("token-file", flag: tokenFile),
@@ -42,7 +43,6 @@ struct ClientCommand: AsyncParsableCommand {
             statePath: role.statePath(role: "client", settings),
             socketPath: role.socketPath(role: "client", settings)
         )
-        let logger = try role.logger(role: "client", settings)
         try await ClientDaemon(options: options, logger: logger).run()
     }
 }

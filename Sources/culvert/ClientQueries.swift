@@ -70,7 +70,7 @@ struct DownCommand: AsyncParsableCommand {
             let asked = try await APIClient(.socket(path: socket)).send("POST", "/api/v1/down")
             guard asked.status == 200 else { throw Sentence("The client does not go down.") }
         } catch let sentence as Sentence where sentence.exit == .notConnected {
-            // Nobody is there: it was killed, or never ran. What it left is put back from its notes.
+            // Nobody is there: it was killed, or never ran. Its notes say what to put back.
             let logger = Logger(label: "down") {
                 StructuredLog(label: $0, format: .text, level: .warning)
             }

@@ -34,6 +34,7 @@ struct GatewayCommand: AsyncParsableCommand {
             role: "gateway",
             keys: ["token-file", "name", "port", "metrics-port", "no-masquerade", "no-sysctls"]
         )
+        let logger = try role.logger(role: "gateway", settings)
         let number: (String) -> UInt16? = { UInt16($0) }
         let options = GatewayDaemon.Options(
             token: try TokenFile.read(
@@ -54,9 +55,6 @@ struct GatewayCommand: AsyncParsableCommand {
             statePath: role.statePath(role: "gateway", settings),
             socketPath: role.socketPath(role: "gateway", settings)
         )
-        try await GatewayDaemon(
-            options: options,
-            logger: try role.logger(role: "gateway", settings)
-        ).run()
+        try await GatewayDaemon(options: options, logger: logger).run()
     }
 }

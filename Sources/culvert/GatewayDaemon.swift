@@ -72,6 +72,7 @@ struct GatewayDaemon: Sendable {
                 await Signals.termination()
                 logger.info("stopping")
                 await plane.handle(.shutdown)
+                channel.leave()
                 try await Task.sleep(for: .seconds(2))
                 happenings.end()
             },

@@ -40,9 +40,14 @@ struct PortalOption: ParsableArguments {
         return APIClient(.portal(url, token))
     }
 
-    /// The body of the answer.
+    /// Asks the portal once.
     ///
-    /// - Parameter files: Where a problem's line was read from, by name.
+    /// - Parameters:
+    ///   - method: The HTTP method.
+    ///   - path: The path with its query, percent-encoded.
+    ///   - body: What is sent.
+    ///   - contentType: What `body` is.
+    /// - Returns: The body of the answer.
     /// - Throws: ``Sentence`` with the portal's words, a line for each problem.
     func ask(
         _ method: String,

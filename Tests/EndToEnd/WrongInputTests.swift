@@ -58,7 +58,7 @@ extension EndToEnd {
                     "--token-file", "/nowhere",
                 ],
                 code: 2,
-                sentence: ""
+                sentence: "--log-level is"
             ),
             Case(
                 testDescription: "no daemon",

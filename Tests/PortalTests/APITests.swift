@@ -178,6 +178,15 @@ internal import Testing
             #expect(page.items.map(\.revision) == [1])
             #expect(page.items.first?.who.hasPrefix("local user") == true)
             #expect(page.items.first?.summary.contains("headquarters") == true)
+            let token = try await portal.token("api", "automation")
+            let path = "/api/v1/tokens/\(token.id)"
+            _ = try await HTTPTester.send("DELETE", path, to: portal.socket)
+            let later: ItemsOf<ChangeRow> = try await portal.get("/api/v1/changes").decoded()
+            #expect(
+                later.items.map(\.summary).prefix(2) == [
+                    "revoked the token (api) of automation", "made a token (api) for automation",
+                ]
+            )
         }
     }
 

@@ -60,7 +60,6 @@ internal import Testing
             if data.isEmpty { break }
             text += String(decoding: data, as: UTF8.self)
         }
-        usleep(UInt32.random(in: 0...3_000))
         kill(process.processIdentifier, SIGKILL)
         // What it said before it died was acknowledged too.
         let rest = try output.fileHandleForReading.readToEnd() ?? Data()

@@ -67,7 +67,8 @@ struct PortalUnderTest: Sendable {
         return logger
     }
 
-    /// What most tests configure: one site, a name and a network in it, one group that reaches both.
+    /// What most tests configure: one site, a name and a network in it, one group that reaches
+    /// both.
     static let example = """
         account: Example
         sites:

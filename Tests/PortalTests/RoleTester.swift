@@ -19,6 +19,8 @@ final class RoleTester: Sendable {
     struct Closed: Error, Equatable {}
     struct TimedOut: Error, Equatable { let waitedFor: String }
 
+    private final class Flag: Sendable { let value = Mutex(false) }
+
     private enum Negotiated: Sendable {
         case frames(NIOAsyncChannel<WebSocketFrame, WebSocketFrame>)
         case refused(NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>)
@@ -217,19 +219,15 @@ final class RoleTester: Sendable {
 
     /// Waits for something to come, at most ten seconds.
     private func step(_ what: String) async throws {
-        let wake = wake
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                var iterator = wake.makeAsyncIterator()
-                _ = await iterator.next()
-            }
-            group.addTask {
-                try await Task.sleep(for: .seconds(10))
-                throw TimedOut(waitedFor: what)
-            }
-            try await group.next()
-            group.cancelAll()
+        let isLate = Flag()
+        let alarm = channel.channel.eventLoop.scheduleTask(in: .seconds(10)) { [waker] in
+            isLate.value.withLock { $0 = true }
+            waker.yield()
         }
+        var iterator = wake.makeAsyncIterator()
+        _ = await iterator.next()
+        alarm.cancel()
+        if isLate.value.withLock({ $0 }) { throw TimedOut(waitedFor: what) }
     }
 
     private func read() async {

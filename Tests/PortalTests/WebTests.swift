@@ -233,7 +233,7 @@ internal import Testing
                 ("/policies", "No policies yet"), ("/sites", "No sites yet"),
                 ("/people", "No groups yet"), ("/clients", "No clients yet"),
                 ("/tokens", "New token"), ("/activity", "Nothing has happened yet"),
-                ("/activity/changes", "Nothing has happened yet"),
+                ("/activity/changes", "set a password"),
                 ("/policies/explain", "Explain a decision"), ("/people/new", "New group"),
             ]
             for (path, text) in pages {

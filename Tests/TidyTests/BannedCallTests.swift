@@ -49,7 +49,9 @@ struct BannedCallTests {
     func sleeps() throws {
         for file in try Repository.swiftFiles(under: "Tests") where file.module != "TidyTests" {
             for (index, line) in file.lines.enumerated()
-            where line.contains("Task.sleep") || line.contains(" sleep(") {
+            where ["Task.sleep(", "usleep(", "nanosleep(", "Thread.sleep("].contains(
+                where: line.contains
+            ) {
                 Issue.record("\(file.path):\(index + 1): a test that sleeps")
             }
         }

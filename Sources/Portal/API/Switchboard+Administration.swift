@@ -85,7 +85,8 @@ extension Switchboard {
         )
     }
 
-    /// Makes the configuration say what `wanted` says, in one transaction, or says what would be done.
+    /// Makes the configuration say what `wanted` says, in one transaction, or says what would be
+    /// done.
     func apply(
         _ wanted: Configuration,
         by who: String,
@@ -170,7 +171,9 @@ extension Switchboard {
             createdAt: Date.now.timeIntervalSince1970,
             createdBy: who
         )
-        try await store.save(stored)
+        try await note("made a token (\(kind.word)) for \(name)", by: who) {
+            try Store.write(stored, $0)
+        }
         tokens.upsert(stored)
         logger.info("token made", metadata: ["kind": "\(kind.word)", "id": "\(stored.id)"])
         return MadeToken(id: stored.id, kind: kind.word, name: name, token: token.text)
@@ -181,8 +184,10 @@ extension Switchboard {
         guard var token = tokens[id] else { throw APIError.notFound("There is no token \(id).") }
         guard token.revokedAt == nil else { return }
         token.revokedAt = Date.now.timeIntervalSince1970
-        try await store.save(token)
-        tokens.upsert(token)
+        let revoked = token
+        let words = "revoked the token (\(token.tokenKind?.word ?? "")) of \(token.name)"
+        try await note(words, by: who) { try Store.write(revoked, $0) }
+        tokens.upsert(revoked)
         logger.info("token revoked", metadata: ["id": "\(id)", "by": "\(who)"])
         for lease in leases.all(where: { devices[$0.client.text]?.token == id }) {
             end(lease, .revoked, Refusal.revokedToken.sentence)

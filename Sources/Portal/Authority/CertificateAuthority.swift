@@ -7,8 +7,8 @@ internal import X509
 /// The portal's own certificate authority: roles trust it by its fingerprint, which their token
 /// carries, so that no public authority is needed.
 ///
-/// Lives in the state folder as `authority.pem` and `authority.key`; made once, never renewed, since
-/// its fingerprint is in every token.
+/// Lives in the state folder as `authority.pem` and `authority.key`; made once, never renewed,
+/// since its fingerprint is in every token.
 struct CertificateAuthority {
     /// Bounds of what it issues.
     enum Limits {

@@ -4,8 +4,8 @@ internal import NIOCore
 internal import NIOWebSocket
 internal import Synchronization
 
-/// One WebSocket of a client or gateway: text frames in order both ways, heartbeats, and an end that
-/// both sides see.
+/// One WebSocket of a client or gateway: text frames in order both ways, heartbeats, and an end
+/// that both sides see.
 final class ControlConnection: Sendable {
     /// Bounds of one connection.
     enum Limits {

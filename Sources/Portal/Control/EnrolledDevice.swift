@@ -2,8 +2,8 @@ internal import Control
 internal import Foundation
 internal import IP
 
-/// What is remembered of a client or gateway beside what the directory holds: where it came from, and
-/// the facts of its last connection.
+/// What is remembered of a client or gateway beside what the directory holds: where it came from,
+/// and the facts of its last connection.
 struct EnrolledDevice: Codable, Equatable, Sendable {
     /// Opaque; a ``ClientID`` or a ``GatewayID`` of the directory.
     let id: String

@@ -52,6 +52,26 @@ extension Switchboard {
         }
     }
 
+    /// Notes in the audit log what somebody did that is no change of the directory, such as making
+    /// a token, together with what `also` writes.
+    func note(
+        _ summary: String,
+        by who: String,
+        also: (@Sendable (Database) throws -> Void)? = nil
+    ) async throws {
+        try await exclusively {
+            let entry = LoggedChange(
+                revision: revision + 1,
+                at: .now,
+                who: who,
+                why: "",
+                changes: []
+            )
+            try await store.append(entry, summary: summary, also: also)
+            revision = entry.revision
+        }
+    }
+
     /// What a change touches, and nobody else, is told.
     private func publish(_ scope: Scope, before: Directory) {
         let fresh = WithheldIndex(salt: keys.withheldSalt, directory)

@@ -100,7 +100,8 @@ extension Switchboard {
         }
     }
 
-    /// A gateway's answer to an order: a refusal ends the lease, and the client asks again without it.
+    /// A gateway's answer to an order: a refusal ends the lease, and the client asks again without
+    /// it.
     func take(_ answer: FromRole.GrantAnswer, from id: GatewayID) {
         guard !answer.accepted, let lease = leases[answer.lease], lease.gateway == id else {
             return

@@ -5,11 +5,12 @@ internal import Logging
 internal import NIOCore
 internal import Policy
 
-/// The portal's memory and its ordering: who is connected, what is configured, which leases are live.
+/// The portal's memory and its ordering: who is connected, what is configured, which leases are
+/// live.
 ///
-/// Every message and every change passes through it, one at a time, so that what one gateway is told
-/// is told in order. Decisions are made from memory without waiting; only changes and the arrival of
-/// unknown devices wait for the disk.
+/// Every message and every change passes through it, one at a time, so that what one gateway is
+/// told is told in order. Decisions are made from memory without waiting; only changes and the
+/// arrival of unknown devices wait for the disk.
 actor Switchboard {
     /// Bounds of leases and sessions.
     enum Limits {

@@ -10,7 +10,8 @@ enum LocalPeer {
         var group: UInt32 = 0
     }
 
-    /// The uid of the process that connected (unix(7), SO_PEERCRED); nil when the kernel does not say.
+    /// The uid of the process that connected (unix(7), SO_PEERCRED); nil when the kernel does not
+    /// say.
     static func uid(of channel: any Channel) async -> UInt32? {
         guard let provider = channel as? any SocketOptionProvider else { return nil }
         let credentials: EventLoopFuture<Credentials> = provider.unsafeGetSocketOption(

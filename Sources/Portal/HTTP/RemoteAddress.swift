@@ -8,8 +8,8 @@ struct RemoteAddress: Sendable {
 
     /// The address of who asked; nil on the local socket.
     ///
-    /// The header is read from its end: each proxy appends whom it saw, so the first address that is
-    /// no proxy of ours is the last one that somebody we trust has seen.
+    /// The header is read from its end: each proxy appends whom it saw, so the first address that
+    /// is no proxy of ours is the last one that somebody we trust has seen.
     func address(of peer: SocketAddress?, forwardedFor header: [String]) -> IPAddress? {
         guard let text = peer?.ipAddress, let peer = Self.address(text) else { return nil }
         guard isProxy(peer) else { return peer }

@@ -31,7 +31,8 @@ enum Admission<Caller: Sendable>: Sendable {
     case refuse(HTTPResponseStatus, body: String, retryAfter: Int?)
 }
 
-/// One connection that serves plain requests, or becomes a WebSocket when its first request asks so.
+/// One connection that serves plain requests, or becomes a WebSocket when its first request asks
+/// so.
 struct UpgradableChannel<Door: WebSocketDoor>: HTTPChannelHandler {
     enum Negotiated: Sendable {
         case http(NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>)

@@ -13,8 +13,8 @@ struct LoggedChange: Equatable, Sendable {
 
 /// The configuration on disk: a snapshot, and every change since the first.
 ///
-/// A snapshot is itself a list of changes that makes the directory, so there is one way to load. The
-/// log is kept for the audit; what is older than the snapshot is not replayed.
+/// A snapshot is itself a list of changes that makes the directory, so there is one way to load.
+/// The log is kept for the audit; what is older than the snapshot is not replayed.
 extension Store {
     /// Bounds of the log.
     enum LogLimits {
@@ -77,7 +77,8 @@ extension Store {
             try database.execute(
                 sql: """
                     INSERT INTO snapshot (only, revision, json) VALUES (1, ?, ?)
-                    ON CONFLICT (only) DO UPDATE SET revision = excluded.revision, json = excluded.json
+                    ON CONFLICT (only) DO UPDATE
+                    SET revision = excluded.revision, json = excluded.json
                     WHERE excluded.revision > snapshot.revision
                     """,
                 arguments: [revision, try Self.json(changes)]

@@ -3,13 +3,14 @@ internal import GRDB
 
 /// The portal's memory on disk: one SQLite database in the state folder, WAL mode.
 ///
-/// `synchronous` is FULL: a commit returns when the log is on the disk. Surviving SIGKILL would take
-/// only NORMAL, since the kernel holds what was written; FULL also survives the loss of power, which
-/// is what an administrator expects of a revocation that was acknowledged, and changes are rare.
-/// Leases and activity, which are many, come in batches, so that they pay for one sync together.
+/// `synchronous` is FULL: a commit returns when the log is on the disk. Surviving SIGKILL would
+/// take only NORMAL, since the kernel holds what was written; FULL also survives the loss of power,
+/// which is what an administrator expects of a revocation that was acknowledged, and changes are
+/// rare. Leases and activity, which are many, come in batches, so that they pay for one sync
+/// together.
 ///
-/// The database is locked for as long as the portal runs: a second portal on the same folder is told
-/// so at its start, instead of deciding from a stale memory.
+/// The database is locked for as long as the portal runs: a second portal on the same folder is
+/// told so at its start, instead of deciding from a stale memory.
 final class Store: Sendable {
     /// Bounds of the database.
     enum Limits {

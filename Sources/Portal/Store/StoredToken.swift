@@ -51,7 +51,7 @@ extension Store {
         try await read { try StoredToken.fetchAll($0) }
     }
 
-    func save(_ token: StoredToken) async throws(StoreError) {
-        try await write { try token.upsert($0) }
+    static func write(_ token: StoredToken, _ database: Database) throws {
+        try token.upsert(database)
     }
 }

@@ -61,7 +61,8 @@ final class WriteBehind: Sendable {
         }
     }
 
-    /// Writes whenever something waits, until `finish()` or the task is cancelled, and then the rest.
+    /// Writes whenever something waits, until `finish()` or the task is cancelled, and then the
+    /// rest.
     func run() async {
         for await _ in wake {
             try? await Task.sleep(for: Limits.delay)

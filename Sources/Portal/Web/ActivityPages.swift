@@ -7,7 +7,8 @@ enum ActivityPages {
         <div class="head"><div><h1>Activity</h1><p>{{about}}</p></div></div>
         <nav class="tabs" aria-label="Kinds of activity">
         <a href="/activity"{{^isChanges}} aria-current="page"{{/isChanges}}>Who reached what</a>
-        <a href="/activity/changes"{{#isChanges}} aria-current="page"{{/isChanges}}>Who changed what</a>
+        <a href="/activity/changes"{{#isChanges}} aria-current="page"{{/isChanges}}>Who changed \
+        what</a>
         </nav>
         {{#list.isEmpty}}<div class="card empty"><h2>Nothing has happened yet</h2>
         <p>{{emptySentence}}</p></div>{{/list.isEmpty}}
@@ -18,9 +19,11 @@ enum ActivityPages {
         {{^list.isNothingFound}}
         <div class="sheet"><table><thead><tr>
         {{#headings}}<th scope="col">{{.}}</th>{{/headings}}</tr></thead><tbody>
-        {{#rows}}<tr><td data-label="When" class="nowrap"><time datetime="{{time}}">{{when}}</time></td>
+        {{#rows}}<tr><td data-label="When" class="nowrap"><time \
+        datetime="{{time}}">{{when}}</time></td>
         <td data-label="Who">{{who}}</td>
-        <td data-label="What">{{#word}}<span class="pill {{level}}">{{word}}</span> {{/word}}{{what}}\
+        <td data-label="What">{{#word}}<span class="pill {{level}}">{{word}}</span> \
+        {{/word}}{{what}}\
         {{#detail}}<br><span class="small muted">{{detail}}</span>{{/detail}}</td></tr>{{/rows}}
         </tbody></table></div>
         {{>pages}}

@@ -88,7 +88,7 @@ extension Store.AuditLine {
             "when": PageTime.exact(at),
             "who": who,
             "what": summary,
-            "detail": "revision \(revision) · \(why)",
+            "detail": why.isEmpty ? "revision \(revision)" : "revision \(revision) · \(why)",
         ]
         return all.present
     }

@@ -6,13 +6,17 @@ enum ResourcePages {
         {{<layout}}{{$content}}
         <div class="head"><div><h1>Resources</h1>
         <p>What people can be given access to: names, networks, or the whole internet.</p></div>
-        {{#hasSites}}<a class="button primary" href="/resources/new">New resource</a>{{/hasSites}}</div>
+        {{#hasSites}}<a class="button primary" href="/resources/new">New \
+        resource</a>{{/hasSites}}</div>
         {{#list.isEmpty}}
         <div class="card empty">
-        {{#hasSites}}<h2>No resources yet</h2><p>Add the first one: a name such as git.example.com, a \
-        pattern such as *.example.com, or a network such as 10.0.0.0/8. Then let a group reach it with \
+        {{#hasSites}}<h2>No resources yet</h2><p>Add the first one: a name such as \
+        git.example.com, a \
+        pattern such as *.example.com, or a network such as 10.0.0.0/8. Then let a group reach it \
+        with \
         a policy.</p><a class="button primary" href="/resources/new">New resource</a>{{/hasSites}}
-        {{^hasSites}}<h2>First, a site</h2><p>A resource lies in a site, and there is none yet. Add a \
+        {{^hasSites}}<h2>First, a site</h2><p>A resource lies in a site, and there is none yet. \
+        Add a \
         site to your configuration file and apply it:</p>
         <pre>sites:
           - name: headquarters</pre>{{/hasSites}}
@@ -28,7 +32,8 @@ enum ResourcePages {
         <a href="{{href}}">{{label}}{{#mark}} {{mark}}{{/mark}}</a></th>{{/list.columns}}
         <th scope="col">Lets through</th></tr></thead><tbody>
         {{#rows}}<tr><th scope="row"><a href="{{href}}">{{name}}</a></th>
-        <td data-label="Address"><code>{{address}}</code>{{#alias}}<br><span class="small muted">as \
+        <td data-label="Address"><code>{{address}}</code>{{#alias}}<br><span class="small \
+        muted">as \
         <code>{{alias}}</code></span>{{/alias}}</td>
         <td data-label="Site">{{site}} <span class="pill {{level}}">{{word}}</span></td>
         <td data-label="Lets through">{{#filters}}<span class="tag">{{.}}</span>{{/filters}}\
@@ -53,10 +58,12 @@ enum ResourcePages {
         {{#faults.name}}<p class="fault" id="name-fault">{{faults.name}}</p>{{/faults.name}}
         <p class="hint">What people call it, such as Git.</p></div>
         <div class="field"><label for="address">Address</label>
-        <input id="address" name="address" value="{{values.address}}" required autocapitalize="off" \
+        <input id="address" name="address" value="{{values.address}}" required \
+        autocapitalize="off" \
         spellcheck="false"{{#faults.address}} aria-invalid="true" aria-describedby="address-fault"\
         {{/faults.address}}>
-        {{#faults.address}}<p class="fault" id="address-fault">{{faults.address}}</p>{{/faults.address}}
+        {{#faults.address}}<p class="fault" \
+        id="address-fault">{{faults.address}}</p>{{/faults.address}}
         <p class="hint">git.example.com, *.example.com, 10.1.2.3, 10.0.0.0/8, or internet.</p></div>
         <div class="field"><label for="site">Site</label>
         <select id="site" name="site"{{#faults.site}} aria-invalid="true"{{/faults.site}}>
@@ -71,22 +78,26 @@ enum ResourcePages {
         <p class="hint">Such as tcp/443, udp/8000-8010, icmp; empty means everything.</p></div>
         <div class="field"><label for="family">Answered in</label>
         <select id="family" name="family">
-        {{#families}}<option value="{{value}}"{{#isChosen}} selected{{/isChosen}}>{{label}}</option>\
+        {{#families}}<option value="{{value}}"{{#isChosen}} \
+        selected{{/isChosen}}>{{label}}</option>\
         {{/families}}</select>
         <p class="hint">Names only.</p></div>
         </div>
         <div class="field"><label for="alias">Alias</label>
-        <input id="alias" name="alias" value="{{values.alias}}" autocapitalize="off" spellcheck="false"\
+        <input id="alias" name="alias" value="{{values.alias}}" autocapitalize="off" \
+        spellcheck="false"\
         {{#faults.alias}} aria-invalid="true" aria-describedby="alias-fault"{{/faults.alias}}>
         {{#faults.alias}}<p class="fault" id="alias-fault">{{faults.alias}}</p>{{/faults.alias}}
         <p class="hint">Another name under which people ask for it; empty means the same.</p></div>
         <div class="actions"><button class="button primary">{{button}}</button>
         <a class="button" href="/resources">Cancel</a>
-        {{#deleteHref}}<a class="button danger push" href="{{deleteHref}}">Delete…</a>{{/deleteHref}}
+        {{#deleteHref}}<a class="button danger push" \
+        href="{{deleteHref}}">Delete…</a>{{/deleteHref}}
         </div>
         </form>
         {{#hasPolicies}}<section class="card narrow"><h2>Who may reach it</h2><ul>
-        {{#policies}}<li><a href="{{href}}">{{group}}</a>{{#when}} <span class="muted">{{when}}</span>\
+        {{#policies}}<li><a href="{{href}}">{{group}}</a>{{#when}} <span \
+        class="muted">{{when}}</span>\
         {{/when}}</li>{{/policies}}</ul></section>{{/hasPolicies}}
         {{/content}}{{/layout}}
         """

@@ -1,6 +1,7 @@
 internal import Foundation
 
-/// Signing in with a password: slowed down for who guesses, equally slow for who exists and who not.
+/// Signing in with a password: slowed down for who guesses, equally slow for who exists and who
+/// not.
 actor SignIn {
     /// Why nobody was signed in.
     enum Failure: Error, Equatable {

@@ -2,8 +2,8 @@ internal import Foundation
 
 /// Slows down guessing of passwords, by address and by account.
 ///
-/// Each name has a bucket of tries that fills again with time; a right password does not empty it for
-/// others, so an attacker can lock nobody out for longer than the refill.
+/// Each name has a bucket of tries that fills again with time; a right password does not empty it
+/// for others, so an attacker can lock nobody out for longer than the refill.
 struct SignInLimiter {
     /// Bounds of tries.
     enum Limits {

@@ -10,10 +10,12 @@ enum SignInPages {
         {{>csrf}}
         <input type="hidden" name="next" value="{{next}}">
         <div class="field"><label for="email">E-mail address</label>
-        <input id="email" name="email" type="email" value="{{email}}" autocomplete="username" required \
+        <input id="email" name="email" type="email" value="{{email}}" autocomplete="username" \
+        required \
         autofocus></div>
         <div class="field"><label for="password">Password</label>
-        <input id="password" name="password" type="password" autocomplete="current-password" required>
+        <input id="password" name="password" type="password" autocomplete="current-password" \
+        required>
         </div>
         <button class="button primary wide">Sign in</button>
         </form>
@@ -29,14 +31,16 @@ enum SignInPages {
         <p class="muted">This link works once. It makes you an administrator of {{account}}.</p>
         {{>csrf}}
         <div class="field"><label for="email">E-mail address</label>
-        <input id="email" name="email" type="email" value="{{email}}" autocomplete="username" required \
+        <input id="email" name="email" type="email" value="{{email}}" autocomplete="username" \
+        required \
         autofocus{{#emailFault}} aria-invalid="true" aria-describedby="email-fault"{{/emailFault}}>
         {{#emailFault}}<p class="fault" id="email-fault">{{emailFault}}</p>{{/emailFault}}</div>
         <div class="field"><label for="password">Password</label>
         <input id="password" name="password" type="password" autocomplete="new-password" required \
         aria-describedby="password-hint"{{#passwordFault}} aria-invalid="true"{{/passwordFault}}>
         {{#passwordFault}}<p class="fault">{{passwordFault}}</p>{{/passwordFault}}
-        <p class="hint" id="password-hint">At least 12 characters; a few unrelated words do well.</p>
+        <p class="hint" id="password-hint">At least 12 characters; a few unrelated words do \
+        well.</p>
         </div>
         <div class="field"><label for="repeated">The same again</label>
         <input id="repeated" name="repeated" type="password" autocomplete="new-password" required\

@@ -78,6 +78,7 @@ struct SignInRoutes {
         )
         guard isDone else { throw Self.usedUp }
         portal.logger.info("an administrator set a password")
+        try await portal.switchboard.note("set a password for the web admin", by: email)
         return signedIn(try await portal.store.openSession(for: email, now: .now).secret, next: "/")
     }
 

@@ -12,7 +12,8 @@ enum StyleSheet {
         --muted:#5b625f;--line:#e2e3dd;--accent:#0a655c;--accent-ink:#fff;--accent-soft:#e3f0ee;
         --good:#1d7a46;--good-soft:#e4f3e9;--warn:#8a5a00;--warn-soft:#faf0da;--bad:#b3261e;
         --bad-soft:#fbe9e7;--focus:#0a655c;--radius:10px;
-        --sans:ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
+        --sans:ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,
+        sans-serif;
         --mono:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
         @media (prefers-color-scheme:dark){:root{--paper:#111413;--surface:#191d1b;--raised:#1e2321;
         --ink:#e8ebe9;--muted:#a0a9a5;--line:#2c3330;--accent:#63c9bb;--accent-ink:#06201d;
@@ -28,13 +29,16 @@ enum StyleSheet {
         a:hover{text-decoration-thickness:2px}
         :focus-visible{outline:2px solid var(--focus);outline-offset:2px;border-radius:4px}
         code,kbd,pre{font-family:var(--mono);font-size:.875em}
-        pre{background:var(--raised);border:1px solid var(--line);border-radius:8px;padding:.75rem 1rem;
+        pre{background:var(--raised);border:1px solid var(--line);border-radius:8px;
+        padding:.75rem 1rem;
         overflow-x:auto;margin:0 0 .75rem}
         .muted{color:var(--muted)}.small{font-size:.8125rem}.nowrap{white-space:nowrap}
         .break{overflow-wrap:anywhere}
-        .visually-hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);
+        .visually-hidden{position:absolute;width:1px;height:1px;overflow:hidden;
+        clip-path:inset(50%);
         white-space:nowrap}
-        .skip{position:absolute;left:-999px;top:.5rem;background:var(--surface);padding:.5rem .75rem;
+        .skip{position:absolute;left:-999px;top:.5rem;background:var(--surface);
+        padding:.5rem .75rem;
         border-radius:8px;z-index:2}.skip:focus{left:.5rem}
 
         """
@@ -42,7 +46,8 @@ enum StyleSheet {
     private static let frame = """
         .shell{display:grid;grid-template-columns:15rem minmax(0,1fr);min-height:100vh}
         .side{background:var(--surface);border-right:1px solid var(--line);padding:1.25rem .875rem;
-        display:flex;flex-direction:column;gap:1.25rem;position:sticky;top:0;height:100vh;overflow:auto}
+        display:flex;flex-direction:column;gap:1.25rem;position:sticky;top:0;height:100vh;
+        overflow:auto}
         .brand{display:flex;align-items:center;gap:.625rem;padding:0 .5rem;color:var(--ink);
         text-decoration:none;font-weight:650;letter-spacing:-0.01em;min-width:0}
         .brand svg{width:1.75rem;height:1.75rem;flex:none;color:var(--accent)}
@@ -82,18 +87,21 @@ enum StyleSheet {
         .stat{background:var(--surface);border:1px solid var(--line);border-radius:var(--radius);
         padding:1rem 1.125rem;text-decoration:none;color:var(--ink);display:block}
         a.stat:hover{border-color:var(--accent)}
-        .stat b{display:block;font-size:1.75rem;font-weight:620;letter-spacing:-0.02em;line-height:1.15}
+        .stat b{display:block;font-size:1.75rem;font-weight:620;letter-spacing:-0.02em;
+        line-height:1.15}
         .stat span{color:var(--muted);font-size:.8125rem}
         .pill{display:inline-flex;align-items:center;gap:.375rem;font-size:.8125rem;font-weight:550;
         padding:.0625rem .5rem;border-radius:99px;background:var(--raised);color:var(--muted);
         border:1px solid var(--line);white-space:nowrap}
-        .pill::before{content:"";width:.4375rem;height:.4375rem;border-radius:50%;background:currentColor}
+        .pill::before{content:"";width:.4375rem;height:.4375rem;border-radius:50%;
+        background:currentColor}
         .pill.good{color:var(--good);background:var(--good-soft);border-color:transparent}
         .pill.warn{color:var(--warn);background:var(--warn-soft);border-color:transparent}
         .pill.bad{color:var(--bad);background:var(--bad-soft);border-color:transparent}
         .tag{display:inline-block;font:.8125rem var(--mono);background:var(--raised);
         border:1px solid var(--line);border-radius:6px;padding:0 .375rem;margin:0 .125rem .125rem 0}
-        .note{border-radius:8px;padding:.75rem 1rem;margin-bottom:1.25rem;background:var(--accent-soft);
+        .note{border-radius:8px;padding:.75rem 1rem;margin-bottom:1.25rem;
+        background:var(--accent-soft);
         border-left:3px solid var(--accent)}
         .note.good{background:var(--good-soft);border-color:var(--good)}
         .note.warn{background:var(--warn-soft);border-color:var(--warn)}
@@ -109,7 +117,8 @@ enum StyleSheet {
         .verdict{font-size:1.0625rem;font-weight:550;margin-bottom:1rem}
         .verdict .pill{display:flex;width:max-content;margin-bottom:.625rem}
         .card h2:not(:first-child){margin:1.25rem 0 .5rem}
-        dl.facts{display:grid;grid-template-columns:minmax(7rem,auto) 1fr;gap:.375rem 1.25rem;margin:0}
+        dl.facts{display:grid;grid-template-columns:minmax(7rem,auto) 1fr;gap:.375rem 1.25rem;
+        margin:0}
         dl.facts dt{color:var(--muted)}dl.facts dd{margin:0;overflow-wrap:anywhere}
         .tabs{display:flex;gap:1.25rem;border-bottom:1px solid var(--line);margin-bottom:1.25rem}
         .tabs a{padding:.5rem 0;text-decoration:none;color:var(--muted);font-weight:550;

@@ -63,7 +63,8 @@ enum Layout {
         {{/navigation}}
         </ul></nav>
         <div class="who"><span class="break">{{who}}</span>
-        <form method="post" action="/sign-out">{{>csrf}}<button class="button small">Sign out</button>
+        <form method="post" action="/sign-out">{{>csrf}}<button class="button small">Sign \
+        out</button>
         </form></div>
         </header>
         <main class="main" id="main">

@@ -5,7 +5,7 @@ struct ArgumentError: Error {
     init(_ what: String) {
         sentence = """
             \(what)
-            usage: culvert-simulate [--seeds N] [--from N] [--seed N] [--hours H] [--clean] [--verbose]
+            usage: culvert-simulate [--seeds N] [--from N] [--seed N] [--hours H] [--clean] [--known] [--verbose]
             """
     }
 }
@@ -22,6 +22,8 @@ struct Arguments {
     var hours = 0.25
     /// Whether links lose nothing, whatever the seed says.
     var isClean = false
+    /// Whether what is known to go wrong happens too.
+    var withKnown = false
     /// Whether the trace is printed.
     var isVerbose = false
 
@@ -38,6 +40,7 @@ struct Arguments {
                 }
                 hours = value
             case "--clean": isClean = true
+            case "--known": withKnown = true
             case "--verbose": isVerbose = true
             default: throw ArgumentError("“\(word)” is not known.")
             }
@@ -56,6 +59,7 @@ struct Arguments {
 
     /// The command that runs `seed` again, with its trace.
     func replay(_ seed: UInt64) -> String {
-        "culvert-simulate --seed \(seed) --hours \(hours)\(isClean ? " --clean" : "") --verbose"
+        let flags = (isClean ? " --clean" : "") + (withKnown ? " --known" : "")
+        return "culvert-simulate --seed \(seed) --hours \(hours)\(flags) --verbose"
     }
 }

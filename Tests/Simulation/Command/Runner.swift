@@ -11,7 +11,9 @@ struct Runner {
     func run() -> Int {
         var options = Simulation.Options(length: .seconds(arguments.hours * 3_600))
         if arguments.isClean { options.isClean = true }
-        let seeds = arguments.seed.map { $0...$0 } ?? arguments.from...arguments.from + arguments.seeds - 1
+        options.avoidsKnown = !arguments.withKnown
+        let seeds =
+            arguments.seed.map { $0...$0 } ?? arguments.from...arguments.from + arguments.seeds - 1
         let start = ContinuousClock.now
         var summary = Summary()
         for seed in seeds {
@@ -33,7 +35,9 @@ struct Runner {
         if !arguments.isVerbose {
             var again = options
             again.isTracing = true
-            for line in Simulation.run(seed: result.seed, again).trace.suffix(60) { print("    \(line)") }
+            for line in Simulation.run(seed: result.seed, again).trace.suffix(60) {
+                print("    \(line)")
+            }
         }
         print("seed \(result.seed) failed \(failure)")
         print("replay: \(arguments.replay(result.seed))")

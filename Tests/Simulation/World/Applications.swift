@@ -37,8 +37,16 @@ final class Applications {
     private let own: [IPAddress]
     private var listeners: [Key: any Listener] = [:]
     private var nextPort: UInt16 = 32_768
+    /// When a packet came or went last.
+    private(set) var lastTraffic: Instant
 
-    init(in world: World, own: [IPAddress]) { (self.world, self.own) = (world, own) }
+    init(in world: World, own: [IPAddress]) {
+        (self.world, self.own) = (world, own)
+        lastTraffic = world.now
+    }
+
+    /// A program sends something.
+    func noteSent() { lastTraffic = world.now }
 
     /// Our own address of a family.
     func address(_ family: IPFamily) -> IPAddress {
@@ -62,6 +70,7 @@ final class Applications {
             return world.fail("an application gets a packet that \(problem)")
         }
         guard let header = try? PacketHeader(packet.rawSpan) else { return }
+        lastTraffic = world.now
         world.mix(UInt64(packet.count) << 16 | UInt64(header.destinationPort))
         guard own.contains(header.destination) else {
             return world.fail("a packet for \(header.destination) comes to the client's host")

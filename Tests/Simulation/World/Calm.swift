@@ -81,10 +81,14 @@ final class Calm {
 
     /// A packet is sent for a resource.
     ///
-    /// - Parameter isAnswerable: Whether it must be answered, so that recovery can be measured.
+    /// - Parameters:
+    ///   - resource: What it is for; nil for none.
+    ///   - isAnswerable: Whether it must be answered, so that recovery can be measured.
     func packetSent(for resource: ResourceID?, isAnswerable: Bool) {
         for disturbance in disturbances where disturbance.concerns(resource) {
-            if isAnswerable, disturbance.fromNextPacket != nil { disturbance.asked.append(world.now) }
+            if isAnswerable, disturbance.fromNextPacket != nil {
+                disturbance.asked.append(world.now)
+            }
             guard let bound = disturbance.fromNextPacket, disturbance.met == nil else { continue }
             disturbance.met = world.now
             disturbance.end = world.now.advanced(by: bound)
@@ -104,9 +108,17 @@ final class Calm {
             // What lies between two packets that are far from each other is not known.
             let before = disturbance.asked.last { $0 < sentAt } ?? first
             let isNear = before.duration(to: sentAt) < .seconds(1)
+            guard isAlone(disturbance) else { continue }
             remember(disturbance.label, first.duration(to: isNear ? world.now : before))
         }
         open = rest
+    }
+
+    /// Whether nothing else disturbs the time since it began.
+    private func isAlone(_ disturbance: Disturbance) -> Bool {
+        !disturbances.contains { other in
+            other !== disturbance && (other.end.map { $0 >= disturbance.began } ?? true)
+        }
     }
 
     private func remember(_ label: String, _ taken: Duration) {
@@ -117,6 +129,13 @@ final class Calm {
         }
         recoveries[place].longest = max(recoveries[place].longest, taken)
         recoveries[place].count += 1
+    }
+
+    /// Whether connections and leases may have ended at `instant` or since.
+    func mayHaveEnded(_ resource: ResourceID, since instant: Instant) -> Bool {
+        disturbances.contains {
+            $0.endsStreams && $0.concerns(resource) && $0.end.map { $0 >= instant } ?? true
+        }
     }
 
     /// What disturbed the time from `start` to now; nil when all was calm.

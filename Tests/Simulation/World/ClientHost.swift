@@ -21,6 +21,7 @@ final class ClientHost {
     private var random: RandomSource
 
     var onPacket: ([UInt8]) -> Void = { _ in }
+    var onSend: () -> Void = {}
     var onEvent: (Client.Event) -> Void = { _ in }
     var onExchange: (Exchange, @escaping ([UInt8]?) -> Void) -> Void = { _, _ in }
     var toPortal: (FromRole) -> Void = { _ in }
@@ -79,6 +80,7 @@ final class ClientHost {
 
     /// A packet of an application.
     func send(_ packet: [UInt8], _ offload: Offload = .none) {
+        onSend()
         machine?.receive(packet: packet, offload)
     }
 

@@ -47,7 +47,9 @@ final class ControlChannel {
         let handshake = delay * 4
         world.after(pause + handshake) { [self] in
             guard isRoleRunning, !isOpen else { return isOpening = false }
-            guard canTalk else { return attempt(after: backoff.delay(retryAfter: nil, using: &random)) }
+            guard canTalk else {
+                return attempt(after: backoff.delay(retryAfter: nil, using: &random))
+            }
             isOpening = false
             isOpen = true
             life += 1
@@ -65,8 +67,10 @@ final class ControlChannel {
         let broken = life
         world.note("\(name): channel to the portal broken")
         world.after(noticedAfter) { [self] in
+            // A newer connection took its place.
+            guard life == broken else { return }
             onBreakAtPortal()
-            guard isRoleRunning, life == broken else { return }
+            guard isRoleRunning else { return }
             onBreakAtRole()
             open()
         }

@@ -23,6 +23,8 @@ final class Faults {
     private var isPortalBusy = false
     private var isPathBusy = false
     private var isClientBusy = false
+    /// A long time without the portal, while it lasts.
+    private var absence: Calm.Disturbance?
 
     init(_ scene: Scene) { self.scene = scene }
 
@@ -100,7 +102,8 @@ extension Faults {
         guard canTell else { return }
         let resource = world.pick(Plan.resources)
         let sets = [
-            [], ["tcp/443", "icmp"], ["udp/7", "tcp/80-8080"], ["udp"], ["tcp", "udp/5000-6000", "icmp"],
+            [], ["tcp/443", "icmp"], ["udp/7", "tcp/80-8080"], ["udp"],
+            ["tcp", "udp/5000-6000", "icmp"],
         ]
         let filters = world.pick(sets).compactMap { try? Filter(parsing: $0) }
         let change = calm.begin(
@@ -194,8 +197,10 @@ extension Faults {
     private func restartClient() {
         guard !isClientBusy, !isPathBusy else { return }
         isClientBusy = true
-        let fault = calm.begin("the client is killed")
+        // Without a gateway to go to, a client that starts anew ends what it does not know.
+        let fault = calm.begin("the client is killed", endsStreams: !canTell)
         scene.client.kill()
+        scene.model.clientForgets()
         world.after(world.between(.milliseconds(200), .seconds(20))) { [self] in
             isClientBusy = false
             scene.client.start()
@@ -250,28 +255,40 @@ extension Faults {
     private func restartPortal() {
         guard !isPortalBusy, !isGatewayBusy, !isClientBusy else { return }
         isPortalBusy = true
-        let length = world.between(.seconds(1), .seconds(world.pick([5, 60, 600])))
-        let margin = Duration.seconds(20)
-        let isShort = length + margin < min(scene.settings.leaseLifetime / 2, scene.absenceLimit)
+        var length = world.between(.seconds(1), .seconds(world.pick([5, 60, 600])))
+        let limit = min(scene.settings.leaseLifetime / 2, scene.absenceLimit) - .seconds(12)
+        // Known: names that a gateway forgets with their lease are not told again. The back-off
+        // may more than double the time.
+        if scene.settings.avoidsKnown { length = min(length, limit * 2 / 5) }
         world.note("-- the portal is gone for \(World.text(length)) s")
         portal.stop()
         scene.portalGoneSince = world.now
-        let fault = isShort ? nil : calm.begin("a long time without the portal", endsStreams: true)
+        watchAbsence(limit)
         world.after(length) { [self] in
             portal.start()
             world.note("-- the portal is back")
-            healWhenAllAreBack(fault)
+            healWhenAllAreBack()
         }
     }
 
-    private func healWhenAllAreBack(_ fault: Calm.Disturbance?) {
+    /// After a long time without a portal leases end.
+    private func watchAbsence(_ limit: Duration) {
+        let began = scene.portalGoneSince
+        world.after(limit) { [self] in
+            guard scene.portalGoneSince == began, absence == nil else { return }
+            absence = calm.begin("a long time without the portal", endsStreams: true)
+        }
+    }
+
+    private func healWhenAllAreBack() {
         guard portal.gatewayDevice.isOnline, portal.clientDevice.isOnline else {
-            world.after(.milliseconds(100)) { [self] in healWhenAllAreBack(fault) }
+            world.after(.milliseconds(100)) { [self] in healWhenAllAreBack() }
             return
         }
         isPortalBusy = false
         scene.portalGoneSince = nil
-        let back = fault ?? calm.begin("the portal's return")
+        let back = absence ?? calm.begin("the portal's return")
+        absence = nil
         calm.heal(back, within: .seconds(5) + spread)
     }
 
@@ -285,7 +302,8 @@ extension Faults {
         )
         scene.client.machine?.isSuspended = true
         portal.clientChannel.isCut = true
-        portal.clientChannel.breakNow(noticedAfter: length)
+        // Known: a lease that ends, or is extended, before the portal notices is not told again.
+        portal.clientChannel.breakNow(noticedAfter: scene.settings.avoidsKnown ? .zero : length)
         world.after(length) { [self] in
             isClientBusy = false
             portal.clientChannel.isCut = false

@@ -16,7 +16,8 @@ final class MachineHost<Machine: PacketMachine & ~Copyable> {
     var machine: Machine
     /// What the host does for the core; called outside of the core.
     var onOutput: (Machine.Output) -> Void = { _ in }
-    var onDatagram: (_ bytes: [UInt8], _ remote: Endpoint, _ local: Endpoint) -> Void = { _, _, _ in }
+    var onDatagram: (_ bytes: [UInt8], _ remote: Endpoint, _ local: Endpoint) -> Void = { _, _, _ in
+    }
     var onPacket: ([UInt8]) -> Void = { _ in }
     /// How often time alone woke the core.
     private(set) var wakes = 0

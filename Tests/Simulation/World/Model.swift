@@ -45,6 +45,10 @@ final class Model {
     /// Resources, and when what they permitted was made less; obeyed a while after.
     private var lastPermitted: [(resource: ResourceID, filters: [Filter], until: Instant)] = []
 
+    private var changes: [(name: Name, at: Instant)] = []
+    /// When something of a resource came back last.
+    private var lastServed: [(resource: ResourceID, at: Instant)] = []
+
     init(_ scene: Scene) { self.scene = scene }
 
     private var portal: PortalHost { scene.portal }
@@ -98,10 +102,10 @@ final class Model {
             return portal.clientChannel.isOpen ? .prohibited : .refusals
         }
         if !canAuthorize {
-            guard holdsLease(id) else { return [.unreachable, .prohibited, .roundTrip] }
+            guard holdsLease(id) else { return served(target).union(.refusals) }
         } else if !portal.gatewayDevice.isOnline {
             // Its leases go on as long as it runs.
-            return scene.gateway.isRunning ? [.roundTrip, .unreachable] : .unreachable
+            return scene.gateway.isRunning ? served(target).union(.unreachable) : .unreachable
         }
         return served(target)
     }
@@ -111,9 +115,22 @@ final class Model {
             && portal.gatewayChannel.isOpen && !portal.gatewayChannel.isCut
     }
 
-    /// Whether the client surely has a lease for a while, with nobody to extend it.
+    /// Something of a resource came back.
+    func served(_ id: ResourceID) {
+        lastServed.removeAll { $0.resource == id }
+        lastServed.append((id, scene.world.now))
+    }
+
+    /// A client that starts anew holds nothing.
+    func clientForgets() { lastServed = [] }
+
+    /// Whether the client surely has a lease for a while, with nobody to extend it: it used it, and
+    /// nothing happened since that ends leases.
     private func holdsLease(_ id: ResourceID) -> Bool {
-        guard let lease = portal.leases.first(where: { $0.resource == id }) else { return false }
+        guard let lease = portal.leases.first(where: { $0.resource == id }),
+            let servedAt = lastServed.first(where: { $0.resource == id })?.at,
+            !scene.calm.mayHaveEnded(id, since: servedAt)
+        else { return false }
         let margin = Duration.seconds(10)
         return scene.world.now.advanced(by: margin) < lease.endsAt
             && scene.portalGoneFor + margin < scene.absenceLimit
@@ -143,6 +160,7 @@ final class Model {
 extension Model {
     /// A name's addresses are others from now on.
     func recordsChanged(_ name: Name, to addresses: [IPAddress]) {
+        changes.append((name, scene.world.now))
         for place in history.indices where history[place].name == name {
             if history[place].goneAt == nil, !addresses.contains(history[place].address) {
                 history[place].goneAt = scene.world.now
@@ -197,9 +215,6 @@ extension Model {
 extension Model {
     /// Whether a name's addresses were others lately.
     func hasChanged(_ name: Name, within memory: Duration) -> Bool {
-        history.contains { entry in
-            entry.name == name
-                && (entry.goneAt.map { $0.duration(to: scene.world.now) <= memory } ?? false)
-        }
+        changes.contains { $0.name == name && $0.at.duration(to: scene.world.now) <= memory }
     }
 }

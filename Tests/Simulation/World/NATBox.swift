@@ -69,7 +69,8 @@ final class NATBox {
         if let known = mappings.firstIndex(where: { $0.inside == inside && $0.peer == told }) {
             place = known
         } else {
-            let outside = behaviour.translates ? Endpoint(external, port: port(for: inside)) : inside
+            let outside =
+                behaviour.translates ? Endpoint(external, port: port(for: inside)) : inside
             mappings.append(
                 Mapping(inside: inside, outside: outside, peer: told, open: [], lastUsed: now)
             )
@@ -84,7 +85,9 @@ final class NATBox {
     private func port(for inside: Endpoint) -> UInt16 {
         let taken = mappings.map(\.outside.port)
         if behaviour.preservesPorts, !taken.contains(inside.port) { return inside.port }
-        repeat { nextPort = nextPort < 60_000 ? nextPort + 7 : 20_000 } while taken.contains(nextPort)
+        repeat {
+            nextPort = nextPort < 60_000 ? nextPort + 7 : 20_000
+        } while taken.contains(nextPort)
         return nextPort
     }
 

@@ -26,6 +26,20 @@ final class NameServer {
         set { records[name] = newValue }
     }
 
+    /// What says how long the absence of a record may be kept (RFC 2308).
+    private var startOfAuthority: Record {
+        let soa = StartOfAuthority(
+            server: .root,
+            mailbox: .root,
+            serial: 1,
+            refresh: 1,
+            retry: 1,
+            expire: 1,
+            minimum: timeToLive
+        )
+        return Record(.root, timeToLive: timeToLive, .soa(soa))
+    }
+
     /// The answer to a question; nil when there is none.
     func answer(_ bytes: [UInt8]) -> [UInt8]? {
         guard !isDown, let query = try? Message(bytes.rawSpan), let question = query.questions.first
@@ -40,6 +54,7 @@ final class NameServer {
         answer.answers = all.filter { $0.type == question.type }.map {
             Record(question.name, timeToLive: timeToLive, $0)
         }
+        if answer.answers.isEmpty { answer.authorities = [startOfAuthority] }
         return answer.wire()
     }
 }

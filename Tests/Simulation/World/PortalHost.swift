@@ -40,6 +40,8 @@ final class PortalHost {
     private(set) var leases: [LeaseRecord] = []
     private(set) var clientDevice = Device()
     private(set) var gatewayDevice = Device()
+    /// Whether a client that comes back is told how long its leases live.
+    var tellsLeases = false
     /// Where the client's connection comes from, as conditions see it.
     var clientRemote: IPAddress?
 
@@ -141,6 +143,7 @@ extension PortalHost {
         switch message {
         case .hello(let hello):
             let isNewKey = clientDevice.publicKey != hello.publicKey
+            let isNews = isNewKey || clientDevice.candidates != hello.candidates
             clientDevice = Device(
                 publicKey: hello.publicKey,
                 candidates: hello.candidates,
@@ -150,9 +153,11 @@ extension PortalHost {
             for ended in missed { send(.leaseEnded(ended)) }
             missed = []
             review()
+            // Known: the server does not say again how long leases live.
+            if tellsLeases { leases.indices.forEach(extend) }
             if leases.isEmpty { return }
             if gatewayDevice.isOnline { send(.gatewayCandidates(gatewayCandidates(withKey: true))) }
-            tellGatewayOfClient(withKey: isNewKey)
+            if isNews { tellGatewayOfClient(withKey: isNewKey) }
         case .authorize(let request): authorize(request)
         case .candidates(let change): setClientCandidates(change.candidates)
         case .resync: welcomeClient()
@@ -165,6 +170,7 @@ extension PortalHost {
         switch message {
         case .hello(let hello):
             let isNewKey = gatewayDevice.publicKey != hello.publicKey
+            let isNews = isNewKey || gatewayDevice.candidates != hello.candidates
             gatewayDevice = Device(
                 publicKey: hello.publicKey,
                 candidates: hello.candidates,
@@ -172,7 +178,9 @@ extension PortalHost {
             )
             welcomeGateway()
             showSite()
-            if !leases.isEmpty { send(.gatewayCandidates(gatewayCandidates(withKey: isNewKey))) }
+            if isNews, !leases.isEmpty {
+                send(.gatewayCandidates(gatewayCandidates(withKey: isNewKey)))
+            }
         case .candidates(let change):
             guard gatewayDevice.candidates != change.candidates else { return }
             gatewayDevice.candidates = change.candidates
@@ -181,7 +189,12 @@ extension PortalHost {
         case .grantAnswer(let answer):
             guard !answer.accepted, let place = leases.firstIndex(where: { $0.id == answer.lease })
             else { return }
-            end(place, answer.code ?? "gateway-refused", "The gateway does not serve this.", isTold: false)
+            end(
+                place,
+                answer.code ?? "gateway-refused",
+                "The gateway does not serve this.",
+                isTold: false
+            )
         case .report: break
         case .authorize, .unknown: world.fail("a gateway sent \(message.type)")
         }

@@ -144,6 +144,7 @@ final class Prober {
         probe.answeredAt = world.now
         world.note("probe \(probe.number) is answered")
         scene.calm.answered(probe.resource, sentAt: probe.sentAt)
+        if let resource = probe.resource { scene.model.served(resource) }
     }
 
     private func refused(_ probe: Probe, _ error: Applications.Told, _ quoted: PacketHeader) {
@@ -188,7 +189,8 @@ extension Prober {
             return world.fail("probe \(number) is refused by \(probe.refusals)")
         }
         guard scene.calm.disturbance(of: probe.resource, since: probe.sentAt) == nil else { return }
-        if outcome == .nothing, isLossNear(probe.sentAt) { return }
+        // Silence, and giving up after several attempts, have their reason on a link that loses.
+        if outcome == .nothing || outcome == .unreachable, isLossNear(probe.sentAt) { return }
         strictCount += 1
         guard probe.expectation.contains(outcome) else {
             return world.fail(
@@ -200,15 +202,15 @@ extension Prober {
         checkTime(probe, outcome)
     }
 
-    private func isLossNear(_ sentAt: Instant) -> Bool {
+    /// Whether something was lost on the path from shortly before `sentAt` on.
+    func isLossNear(_ sentAt: Instant) -> Bool {
         guard let lostAt = scene.underlay.lostAt else { return false }
         return sentAt <= lostAt.advanced(by: Limits.lossMemory)
     }
 
     /// Nothing disturbed it and nothing was lost: then it was quick.
     private func checkTime(_ probe: Probe, _ outcome: Expectation) {
-        guard let at = probe.answeredAt, scene.portal.clientChannel.isOpen,
-            !isLossNear(probe.sentAt)
+        guard let at = probe.answeredAt, probe.expectation == outcome, !isLossNear(probe.sentAt)
         else { return }
         let taken = probe.sentAt.duration(to: at)
         guard taken > slowest else { return }

@@ -102,7 +102,9 @@ final class Queries {
         scene.applications.close(.udp, query.port)
         guard isCalm(query) else { return }
         strictCount += 1
-        if query.answers == 0 { world.fail("the query for \(query.name) \(query.type) is not answered") }
+        if query.answers == 0 {
+            world.fail("the query for \(query.name) \(query.type) is not answered")
+        }
     }
 
     private func isCalm(_ query: Query) -> Bool {

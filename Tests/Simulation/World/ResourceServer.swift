@@ -63,7 +63,9 @@ final class ResourceServer {
         } else {
             onStranger("a payload that no probe has")
         }
-        return [header.isUDP ? answerUDP(packet, header, payload) : answerEcho(packet, header, payload)]
+        return [
+            header.isUDP ? answerUDP(packet, header, payload) : answerEcho(packet, header, payload)
+        ]
     }
 
     private func back(_ header: PacketHeader) -> IPHeader {
@@ -157,7 +159,9 @@ extension ResourceServer {
         let count = UInt32(payload.count)
         let taken = connections[place].received
         // Behind a gap: what is missing comes again, and this with it.
-        guard Int32(bitPattern: offset &- taken) <= 0 else { return [acknowledgment(header, place)] }
+        guard Int32(bitPattern: offset &- taken) <= 0 else {
+            return [acknowledgment(header, place)]
+        }
         if Int32(bitPattern: offset &+ count &- taken) > 0 {
             connections[place].received = offset &+ count
         }

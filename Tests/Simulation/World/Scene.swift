@@ -17,9 +17,21 @@ struct SceneSettings {
     var timeToLive: UInt32
     var leaseLifetime: Duration
     var absenceSeconds: UInt32
+    /// Whether what is known to go wrong is left out.
+    var avoidsKnown: Bool
 
-    /// - Parameter isClean: Nothing is lost between client and gateway.
-    static func drawn(in world: World, isClean: Bool? = nil) -> SceneSettings {
+    /// What the seed of `world` draws.
+    ///
+    /// - Parameters:
+    ///   - world: Whose randomness is used.
+    ///   - isClean: Nothing is lost between client and gateway.
+    ///   - avoidsKnown: Whether what is known to go wrong is left out.
+    /// - Returns: The scene.
+    static func drawn(
+        in world: World,
+        isClean: Bool? = nil,
+        avoidsKnown: Bool = true
+    ) -> SceneSettings {
         let isClean = isClean ?? world.chance(perTenThousand: 5000)
         let isIPv6Outside = world.chance(perTenThousand: 3000)
         let quality = Link.Quality(
@@ -31,7 +43,11 @@ struct SceneSettings {
             heldUp: world.between(.milliseconds(1), .milliseconds(30))
         )
         let portalDelay = world.between(.milliseconds(1), .milliseconds(150))
-        let last = min(.milliseconds(80), portalDelay + quality.delay - quality.jitter)
+        // Known: a packet through a tunnel that is there already may overtake its grant.
+        let last =
+            avoidsKnown
+            ? min(.milliseconds(80), portalDelay + quality.delay - quality.jitter)
+            : .milliseconds(80)
         return SceneSettings(
             isIPv6Outside: isIPv6Outside,
             quality: quality,
@@ -49,7 +65,8 @@ struct SceneSettings {
             siteDelay: world.between(.microseconds(100), .milliseconds(20)),
             timeToLive: world.pick([1, 30, 300]),
             leaseLifetime: world.pick([.seconds(60), .seconds(300), .seconds(3_600)]),
-            absenceSeconds: world.pick([60, 3_600, 86_400])
+            absenceSeconds: world.pick([60, 3_600, 86_400]),
+            avoidsKnown: avoidsKnown
         )
     }
 }
@@ -111,11 +128,13 @@ final class Scene {
         calm = Calm(in: world)
         join()
         setRecords()
+        portal.tellsLeases = settings.avoidsKnown
     }
 
     private static func underlay(_ world: World, _ settings: SceneSettings) -> Underlay {
         let isIPv6 = settings.isIPv6Outside
-        let inside = isIPv6 ? ["2001:db8:1::10", "2001:db8:3::10"] : ["192.168.1.10", "172.16.5.10"]
+        let inside =
+            isIPv6 ? ["2001:db8:1::10", "2001:db8:3::10"] : ["192.168.1.10", "172.16.5.10"]
         let outside = isIPv6 ? inside : ["203.0.113.10", "203.0.113.66"]
         let networks = zip(inside, outside).map { local, external in
             Underlay.Network(
@@ -166,6 +185,7 @@ final class Scene {
                 portal.receive(fromGateway: message)
             }
         }
+        client.onSend = { [unowned self] in applications.noteSent() }
         client.onPacket = { [unowned self] in applications.receive($0) }
         client.onExchange = { [unowned self] in answer($0, from: publicNames, $1) }
         gateway.onExchange = { [unowned self] in answer($0, from: siteNames, $1) }

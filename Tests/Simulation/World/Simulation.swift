@@ -10,6 +10,8 @@ public struct Simulation {
         public var hasFaults = true
         /// Whether anything is lost on the way; nil: as the seed says.
         public var isClean: Bool?
+        /// Whether what is known to go wrong is left out.
+        public var avoidsKnown = true
         /// Whether lines are kept for people.
         public var isTracing = false
 
@@ -41,7 +43,11 @@ public struct Simulation {
     /// Runs `seed`; the same seed and options give the same result.
     public static func run(seed: UInt64, _ options: Options) -> Result {
         let world = World(seed: seed, isTracing: options.isTracing)
-        let settings = SceneSettings.drawn(in: world, isClean: options.isClean)
+        let settings = SceneSettings.drawn(
+            in: world,
+            isClean: options.isClean,
+            avoidsKnown: options.avoidsKnown
+        )
         let scene = Scene(world, settings)
         let end = world.now.advanced(by: options.length)
         let workload = Workload(scene, until: end, hasFaults: options.hasFaults)

@@ -150,7 +150,9 @@ extension Stream {
         let payload = Array(packet[header.payloadOffset...])
         switch state {
         case .opening:
-            guard header.tcpFlags.contains([.syn, .ack]), header.acknowledgment == start else { return }
+            guard header.tcpFlags.contains([.syn, .ack]), header.acknowledgment == start else {
+                return
+            }
             theirStart = header.sequence &+ 1
             theirNext = theirStart
             state = .open
@@ -238,10 +240,13 @@ extension Stream {
         if isOpened {
             guard outcome != .roundTrip else { return }
             let since = openedAt
-            if scene.calm.disturbance(of: resource, since: since, endingStreams: true) != nil { return }
+            if scene.calm.disturbance(of: resource, since: since, endingStreams: true) != nil {
+                return
+            }
             return world.fail("stream \(number) to \(target) is ended without a reason")
         }
         guard scene.calm.disturbance(of: resource, since: openedAt) == nil else { return }
+        if outcome == .unreachable, scene.prober.isLossNear(openedAt) { return }
         if !expectation.contains(outcome) {
             world.fail(
                 "stream \(number) to \(target): \(outcome.words), expected \(expectation.words)"
@@ -265,7 +270,8 @@ extension Stream {
 
     /// A connection that a fault may end is given up by its application.
     private func giveUpWhenLost() {
-        let isLost = scene.calm.disturbance(of: resource, since: openedAt, endingStreams: true) != nil
+        let isLost =
+            scene.calm.disturbance(of: resource, since: openedAt, endingStreams: true) != nil
         if isLost || state == .opening { end(.nothing) }
     }
 }

@@ -26,8 +26,16 @@ final class Underlay {
     private let openerByteCount = 8
     private(set) var datagramCount = 0
 
-    var deliverToGateway: (_ bytes: [UInt8], _ remote: Endpoint, _ local: Endpoint) -> Void = { _, _, _ in }
-    var deliverToClient: (_ bytes: [UInt8], _ remote: Endpoint, _ local: Endpoint) -> Void = { _, _, _ in }
+    var deliverToGateway: (_ bytes: [UInt8], _ remote: Endpoint, _ local: Endpoint) -> Void = {
+        _,
+        _,
+        _ in
+    }
+    var deliverToClient: (_ bytes: [UInt8], _ remote: Endpoint, _ local: Endpoint) -> Void = {
+        _,
+        _,
+        _ in
+    }
 
     init(
         in world: World,
@@ -81,9 +89,15 @@ final class Underlay {
         datagramCount += 1
         world.mix(UInt64(bytes.count))
         let kind = MessageKind(of: bytes.rawSpan)
-        world.note("\(sender) sends \(kind.map { "\($0)" } ?? "\(bytes.count) bytes"), \(bytes.count)")
+        world.note(
+            "\(sender) sends \(kind.map { "\($0)" } ?? "\(bytes.count) bytes"), \(bytes.count)"
+        )
         let isOpener = bytes.count == openerByteCount && bytes.allSatisfy { $0 == 0 }
-        if kind == nil, !isOpener { world.fail("\(sender) sends a datagram that is not WireGuard's") }
-        if ProbePayload.shows(in: bytes) { world.fail("\(sender) sends what is inside unencrypted") }
+        if kind == nil, !isOpener {
+            world.fail("\(sender) sends a datagram that is not WireGuard's")
+        }
+        if ProbePayload.shows(in: bytes) {
+            world.fail("\(sender) sends what is inside unencrypted")
+        }
     }
 }

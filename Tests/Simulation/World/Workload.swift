@@ -62,34 +62,36 @@ final class Workload {
 
     /// Time passes without traffic: the hosts must sleep.
     private func watchIdle(_ gap: Duration) {
-        guard streams.allSatisfy({ $0.finished != nil }) else { return }
         let settled = Duration.seconds(42)
         world.after(settled) { [weak self] in
-            guard let self, scene.calm.disturbance(of: nil, since: world.now) == nil,
-                streams.allSatisfy({ $0.finished != nil })
-            else { return }
-            let before = wakes
-            let start = world.now
+            guard let self else { return }
+            let (before, start) = (wakes, world.now)
+            guard isQuiet(since: start) else { return }
             world.after(gap - settled - .milliseconds(1)) { [weak self] in
-                guard let self, scene.calm.disturbance(of: nil, since: start) == nil else { return }
+                guard let self, isQuiet(since: start) else { return }
                 let seconds = Int(start.duration(to: world.now).components.seconds)
                 let allowed = 60 + seconds / 2
-                for (name, then, now) in zip3(before, wakes) where now >= then && now - then > allowed {
-                    world.fail("\(name) woke \(now - then) times in \(seconds) idle seconds")
+                for (one, other) in zip(before, wakes) where other.count >= one.count {
+                    let count = other.count - one.count
+                    guard count > allowed else { continue }
+                    world.fail("\(one.name) woke \(count) times in \(seconds) idle seconds")
                 }
             }
         }
     }
 
-    private var wakes: [(String, Int)] {
+    /// Whether nothing was sent for long before `start`, nor since, and nothing is disturbed.
+    private func isQuiet(since start: Instant) -> Bool {
+        let active = Duration.seconds(35)
+        return scene.calm.disturbance(of: nil, since: start) == nil
+            && scene.applications.lastTraffic.duration(to: start) > active
+    }
+
+    private var wakes: [(name: String, count: Int)] {
         [
             ("client", scene.client.machine?.wakes ?? 0),
             ("gateway", scene.gateway.machine?.wakes ?? 0),
         ]
-    }
-
-    private func zip3(_ one: [(String, Int)], _ other: [(String, Int)]) -> [(String, Int, Int)] {
-        zip(one, other).map { ($0.0, $0.1, $1.1) }
     }
 }
 

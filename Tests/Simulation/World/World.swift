@@ -5,7 +5,7 @@ public final class World {
     /// Bounds of a world.
     public enum Limits {
         /// Lines of the trace that are kept.
-        public static var traceLines: Int { 400 }
+        public static var traceLines: Int { 4000 }
         /// Events at one instant; more means that something runs in circles.
         static var eventsAtOnce: Int { 100_000 }
     }
@@ -45,7 +45,9 @@ public final class World {
         var atOnce = 0
         while failure == nil, let due = events.next, due <= end {
             atOnce = due == now ? atOnce + 1 : 0
-            guard atOnce < Limits.eventsAtOnce else { return fail("events without end at one instant") }
+            guard atOnce < Limits.eventsAtOnce else {
+                return fail("events without end at one instant")
+            }
             now = max(now, due)
             eventCount += 1
             events.popFirst()?()
