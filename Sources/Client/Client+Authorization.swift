@@ -125,6 +125,10 @@ extension Client {
             gateway: gateway.id,
             endsAt: now.advanced(by: message.lease.lifetime)
         )
+        // With the lease that was, the gateway forgot its names.
+        if authorization.lease?.id != lease.id, authorization.standby?.id != lease.id {
+            forgetNames(of: gateway.peer, for: id)
+        }
         let isStandby = request.isStandby && isUsable(authorization.lease, at: now)
         if isStandby, authorization.lease?.gateway != gateway.id {
             authorization.standby = lease

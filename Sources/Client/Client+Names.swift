@@ -124,6 +124,12 @@ extension Client {
         toldNames.removeAll { $0.peer == peer }
     }
 
+    /// A gateway does not know the names of one resource any more.
+    mutating func forgetNames(of peer: PeerIndex, for resource: ResourceID) {
+        names = names.filter { $0.key.peer != peer || $0.value.resource != resource }
+        toldNames.removeAll { names[$0] == nil }
+    }
+
     /// Repeats frames that nobody answered, and gives up on what got no answer.
     mutating func advanceNames(to now: Instant, into outbox: inout Outbox) {
         for key in toldNames {

@@ -163,7 +163,8 @@ extension PeerPool {
             case .packet: true
             case .keepalive, .frame, .unreadableFrame, .malformed: false
             }
-        if peer.liveness.isInDistress { events.append(.recovered(peer.index)) }
+        // New traffic ends the distress, but not what the role was told of it.
+        if peer.liveness.isInDistress || peer.isLost { events.append(.recovered(peer.index)) }
         let isSooner = peer.liveness.heard(isTraffic: isTraffic, at: arrival.now)
         peer.isLost = false
         switch role {

@@ -232,10 +232,11 @@ extension PeerPool {
         freeSlots.append(index.slot)
     }
 
-    /// Client: begins a series of probes on all pairs.
+    /// Client: begins a series of probes on all pairs, or a handshake where no session is.
     public mutating func probe(_ index: PeerIndex, at now: Instant) {
         guard let peer = peer(index), role == .client else { return }
         peer.paths.probeAll(at: now)
+        want(peer, at: now)
         reschedule(peer)
     }
 

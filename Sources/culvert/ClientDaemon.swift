@@ -103,12 +103,12 @@ actor ClientDaemon {
     static let notUp = "The client is down; `culvert up` connects it."
 
     private func status() async -> ClientStatus {
-        guard let plane = session?.plane else {
+        guard let plane = session?.plane, let isReady = session?.isHostReady.isSet else {
             return ClientStatus(state: "down", portal: "\(options.token.url)", ending: lastEnding)
         }
         let core = await plane.withMachine { $0.status(at: SystemClock.now()) }
         return ClientStatus(
-            state: core.isPortalConnected ? "connected" : "connecting",
+            state: core.isPortalConnected && isReady ? "connected" : "connecting",
             portal: "\(options.token.url)",
             device: options.name,
             core: core

@@ -17,6 +17,8 @@ struct ClientSession: Sendable {
     let options: ClientOptions
     let logger: Logger
     let plane: Plane
+    /// Whether addresses, routes and name servers are in place.
+    let isHostReady = SharedFlag()
     private let happenings: Happenings<Machine.Output>
     private let channel: ControlChannel<ToClient>
     private let lookup: HostLookup
@@ -133,6 +135,7 @@ struct ClientSession: Sendable {
                     return error as? Sentence ?? Sentence("\(error)")
                 }
                 await sentinels.listen(on: configuration.sentinels, plane)
+                isHostReady.set()
             case .output(.persist), .output(.replaceNames): break  // done on the loop's thread
             case .output(.event(let event)): event.log(to: logger)
             }

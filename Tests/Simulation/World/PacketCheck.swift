@@ -31,6 +31,8 @@ enum PacketCheck {
 struct ProbePayload: Equatable {
     private static let magic: UInt64 = 0x6375_6c76_6572_7421
     static let byteCountMin = 16
+    /// The number of what nobody with a right sent.
+    static let stranger: UInt64 = .max
 
     let probe: UInt64
     let byteCount: Int

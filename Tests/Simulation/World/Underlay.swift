@@ -25,6 +25,8 @@ final class Underlay {
     /// Openers are short and hold nothing (the gateway's own limit).
     private let openerByteCount = 8
     private(set) var datagramCount = 0
+    /// What a listener on the way could have kept.
+    private var overheard: [UInt8]?
 
     var deliverToGateway: (_ bytes: [UInt8], _ remote: Endpoint, _ local: Endpoint) -> Void = {
         _,
@@ -73,7 +75,15 @@ final class Underlay {
         inspect(bytes, from: "client")
         guard remote == gatewayEndpoint else { return }
         let outside = network.nat.outbound(from: clientEndpoint, to: remote, at: world.now)
+        if bytes.count > 64 { overheard = bytes }
         toGateway.carry { [self] in deliverToGateway(bytes, outside, gatewayEndpoint) }
+    }
+
+    /// Somebody on the way sends again what the client sent, from an endpoint of its own.
+    func replay() {
+        guard let overheard else { return }
+        let stranger = Endpoint(gatewayEndpoint.address.advanced(by: 77), port: 40_000)
+        toGateway.carry { [self] in deliverToGateway(overheard, stranger, gatewayEndpoint) }
     }
 
     func sendFromGateway(_ bytes: [UInt8], to remote: Endpoint) {

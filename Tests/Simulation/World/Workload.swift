@@ -48,9 +48,10 @@ final class Workload {
         case 50..<67: query()
         case 67..<79: stream()
         case 79..<88: train(count: 10, gap: .milliseconds(100))
-        case 88..<93:
+        case 88..<91:
             scene.client.machine?.disturb()
             scene.gateway.machine?.disturb()
+        case 91..<93: attack()
         default:
             guard hasFaults else { return probe(.udp) }
             faultCount += 1
@@ -172,6 +173,25 @@ extension Workload {
             streams.append(stream)
             streams.removeAll { $0.finished != nil }
             stream.open()
+        }
+    }
+
+    /// What somebody without a right does; none of it may be felt.
+    private func attack() {
+        world.note("-- an attack")
+        let payload = ProbePayload(probe: ProbePayload.stranger, byteCount: 64).bytes
+        let udp = UDPHeader(sourcePort: Plan.udpPorts[0], destinationPort: Plan.udpPorts[0])
+        switch Int.random(in: 0..<3, using: &world.random) {
+        case 0: scene.underlay.replay()
+        case 1:
+            // A program of the host uses an address that is not the host's.
+            guard let web = scene.queries.known(Plan.web, .ipv4)?.first else { return }
+            let source = Plan.clientTunnel[0].advanced(by: 5)
+            scene.client.send(IPHeader(from: source, to: web).packet(udp, payload: payload))
+        default:
+            // A host of the site reaches for the client.
+            let ip = IPHeader(from: Plan.webAddresses[0][0], to: Plan.clientTunnel[0])
+            scene.gateway.machine?.receive(packet: ip.packet(udp, payload: payload))
         }
     }
 
