@@ -8,8 +8,8 @@ internal import SansIO
 internal import WireGuard
 
 /// The whole client between a host, a portal, nameservers and two gateways, all of which the input
-/// plays. Nothing may trap; only sealed datagrams leave; the host gets packets for its own addresses
-/// only; time must pass between deadlines.
+/// plays. Nothing may trap; only sealed datagrams leave; the host gets packets for its own
+/// addresses only; time must pass between deadlines.
 final class ClientPlay {
     static let own = IPAddress(ipv4: 0x6440_0007)
     static let ownIPv6 = IPAddress(high: 0xfd00_2021_1111_0000, low: 7)

@@ -191,6 +191,8 @@ extension Client {
         let kept = Set(welcome.resources.map(\.id))
         for id in router.ids where !kept.contains(id) { remove(id, at: now, into: &outbox) }
         for resource in welcome.resources { set(resource, at: now, into: &outbox) }
+        // Whatever changed while nobody could tell.
+        for id in authorized { forgetDenial(id) }
         configure()
         askAgain(at: now)
     }

@@ -72,8 +72,8 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
         outgoing.withLock { _ = $0?.yield(message) }
     }
 
-    /// Tells the portal that this role goes, after everything that was queued. A gateway's clients are
-    /// sent elsewhere at once.
+    /// Tells the portal that this role goes, after everything that was queued. A gateway's clients
+    /// are sent elsewhere at once.
     public func leave() {
         outgoing.withLock { $0?.finish() }
     }

@@ -252,6 +252,7 @@ extension PeerPool {
     mutating func confirm(_ peer: Peer, at now: Instant) {
         counters.handshakes += 1
         peer.connectingSince = nil
+        if peer.isLost, peer.isConnected { events.append(.recovered(peer.index)) }
         peer.isLost = false
         guard !peer.isConnected else { return }
         peer.isConnected = true

@@ -5,7 +5,8 @@ struct ArgumentError: Error {
     init(_ what: String) {
         sentence = """
             \(what)
-            usage: culvert-simulate [--seeds N] [--from N] [--seed N] [--hours H] [--clean] [--known] [--verbose]
+            usage: culvert-simulate [--seeds N] [--from N] [--seed N] [--hours H] [--clean]
+                [--known] [--verbose]
             """
     }
 }

@@ -78,7 +78,8 @@ final class Applications {
         if header.isICMPError { return receiveError(packet, header) }
         let port = header.destinationPort
         guard let listener = listeners[Key(transport: header.transportProtocol, port: port)] else {
-            if ProbePayload.read(Array(packet[header.payloadOffset...]))?.probe == ProbePayload.stranger {
+            let payload = ProbePayload.read(Array(packet[header.payloadOffset...]))
+            if payload?.probe == ProbePayload.stranger {
                 world.fail("an application gets what a stranger sent")
             }
             // Late answers come to sockets that are closed.

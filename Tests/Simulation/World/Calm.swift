@@ -4,8 +4,8 @@ internal import SansIO
 /// Times in which more than the usual may happen, and by when it must be over.
 ///
 /// A disturbance begins with a fault and ends a bound after it was healed, or after the next packet
-/// that meets it. What lies outside of all disturbances is judged strictly: so the bounds of recovery
-/// are checked by every probe that follows.
+/// that meets it. What lies outside of all disturbances is judged strictly: so the bounds of
+/// recovery are checked by every probe that follows.
 final class Calm {
     /// One disturbance.
     final class Disturbance {

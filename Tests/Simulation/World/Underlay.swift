@@ -75,8 +75,11 @@ final class Underlay {
         inspect(bytes, from: "client")
         guard remote == gatewayEndpoint else { return }
         let outside = network.nat.outbound(from: clientEndpoint, to: remote, at: world.now)
-        if bytes.count > 64 { overheard = bytes }
-        toGateway.carry { [self] in deliverToGateway(bytes, outside, gatewayEndpoint) }
+        toGateway.carry { [self] in
+            // What never arrived would be news, from wherever it comes.
+            if bytes.count > 64 { overheard = bytes }
+            deliverToGateway(bytes, outside, gatewayEndpoint)
+        }
     }
 
     /// Somebody on the way sends again what the client sent, from an endpoint of its own.
