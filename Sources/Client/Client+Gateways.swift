@@ -217,11 +217,17 @@ extension Client {
     }
 
     /// A gateway said goodbye: nothing of it is of use any more.
-    mutating func leave(_ peer: PeerIndex, at now: Instant, into outbox: inout Outbox) {
+    mutating func leave(
+        _ peer: PeerIndex,
+        _ reason: ControlFrame.Goodbye,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
         guard let place = gatewayPlace(of: peer) else { return }
         let id = gateways[place].id
         output(.event(.gatewayLeft(id)))
-        lose(place, at: now, into: &outbox)
+        // One whose leases are over is as good as any for the next one.
+        if reason != .finished { lose(place, at: now, into: &outbox) }
         for resource in authorized where authorizations[resource]?.lease?.gateway == id {
             authorizations[resource]?.lease = nil
         }

@@ -51,7 +51,7 @@ extension Client {
             switch frame {
             case .namesAnswer(let answer):
                 receiveNamesAnswer(answer, of: peer, at: now, into: &outbox)
-            case .goodbye: leave(peer, at: now, into: &outbox)
+            case .goodbye(let reason): leave(peer, reason, at: now, into: &outbox)
             case .probe, .probeAnswer, .path, .names, .release: break
             }
         }

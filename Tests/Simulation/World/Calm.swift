@@ -47,6 +47,8 @@ final class Calm {
     /// The longest recovery of each kind of fault: from the next packet to the first answer.
     private(set) var recoveries: [(label: String, longest: Duration, count: Int)] = []
     private var open: [Disturbance] = []
+    /// Whether chance may have lost something since an instant: then recovery says nothing.
+    var isLossNear: (Instant) -> Bool = { _ in false }
 
     init(in world: World) { self.world = world }
 
@@ -108,7 +110,7 @@ final class Calm {
             // What lies between two packets that are far from each other is not known.
             let before = disturbance.asked.last { $0 < sentAt } ?? first
             let isNear = before.duration(to: sentAt) < .seconds(1)
-            guard isAlone(disturbance) else { continue }
+            guard isAlone(disturbance), !isLossNear(first) else { continue }
             remember(disturbance.label, first.duration(to: isNear ? world.now : before))
         }
         open = rest

@@ -4,6 +4,13 @@ internal import IP
 internal import Policy
 internal import SansIO
 
+/// What may happen to a world beside traffic.
+public enum Fault: String, Sendable, CaseIterable {
+    case policyChanged, filtersChanged, verificationChanged, recordsChanged
+    case natForgets, natIsRenumbered, clientRoams, pathIsCut
+    case clientIsKilled, clientSleeps, gatewayIsKilled, gatewayStops, portalRestarts
+}
+
 /// Everything that may happen to the world, each with the bound after which it must not be felt.
 final class Faults {
     /// Bounds of recovery (the failure matrix), with the time of the messages that they rest on.
@@ -33,21 +40,23 @@ final class Faults {
     private var portal: PortalHost { scene.portal }
 
     /// Does one of all.
-    func inflict() {
-        switch Int.random(in: 0..<16, using: &world.random) {
-        case 0, 1: changePolicy()
-        case 2, 3: changeFilters()
-        case 4: changeVerification()
-        case 5, 6: changeRecords()
-        case 7: resetNAT()
-        case 8: renumber()
-        case 9: roam()
-        case 10: restartClient()
-        case 11: crashGateway()
-        case 12: stopGateway()
-        case 13: restartPortal()
-        case 14: partition()
-        default: suspend()
+    func inflict() { inflict(world.pick(Fault.allCases)) }
+
+    func inflict(_ fault: Fault) {
+        switch fault {
+        case .policyChanged: changePolicy()
+        case .filtersChanged: changeFilters()
+        case .verificationChanged: changeVerification()
+        case .recordsChanged: changeRecords()
+        case .natForgets: resetNAT()
+        case .natIsRenumbered: renumber()
+        case .clientRoams: roam()
+        case .clientIsKilled: restartClient()
+        case .gatewayIsKilled: crashGateway()
+        case .gatewayStops: stopGateway()
+        case .portalRestarts: restartPortal()
+        case .pathIsCut: partition()
+        case .clientSleeps: suspend()
         }
     }
 }
@@ -198,7 +207,9 @@ extension Faults {
         guard !isClientBusy, !isPathBusy else { return }
         isClientBusy = true
         // Without a gateway to go to, a client that starts anew ends what it does not know.
-        let fault = calm.begin("the client is killed", endsStreams: !canTell)
+        // So does one that is away until its leases are over.
+        let isShort = scene.settings.leaseLifetime <= .seconds(60)
+        let fault = calm.begin("the client is killed", endsStreams: !canTell || isShort)
         scene.client.kill()
         scene.model.clientForgets()
         world.after(world.between(.milliseconds(200), .seconds(20))) { [self] in
@@ -260,7 +271,8 @@ extension Faults {
         // Known: names that a gateway forgets with their lease are not told again. The back-off
         // may more than double the time.
         if scene.settings.avoidsKnown { length = min(length, limit * 2 / 5) }
-        world.note("-- the portal is gone for \(World.text(length)) s")
+        // What was just being asked gets no answer.
+        calm.heal(calm.begin("the portal is gone for \(World.text(length)) s"), within: .zero)
         portal.stop()
         scene.portalGoneSince = world.now
         watchAbsence(limit)

@@ -36,8 +36,8 @@ final class PortalHost {
     let gateway: GatewayID
     /// How long a lease lives unless extended.
     let leaseLifetime: Duration
-    private(set) var directory: Directory
-    private(set) var leases: [LeaseRecord] = []
+    var directory: Directory
+    var leases: [LeaseRecord] = []
     private(set) var clientDevice = Device()
     private(set) var gatewayDevice = Device()
     /// Whether a client that comes back is told how long its leases live.
@@ -49,17 +49,17 @@ final class PortalHost {
     var toGateway: (ToGateway) -> Void = { _ in }
 
     private var instance = 1
-    private var revision: UInt64 = 1
-    private var channelRevision: UInt64 = 1
-    private var shown: [ResourceForClient] = []
-    private var shownDNS = DNSSettings()
-    private var denied: [ResourceID] = []
+    var revision: UInt64 = 1
+    var channelRevision: UInt64 = 1
+    var shown: [ResourceForClient] = []
+    var shownDNS = DNSSettings()
+    var denied: [ResourceID] = []
     /// Endings that the client has not heard of, since it was away.
-    private var missed: [ToClient.LeaseEnded] = []
-    private var answers = AnswerCache<RequestID, ToClient>(countMax: 256)
-    private var isSiteShownOnline = false
-    private var leaseCount = 0
-    private var orderCount = 0
+    var missed: [ToClient.LeaseEnded] = []
+    var answers = AnswerCache<RequestID, ToClient>(countMax: 256)
+    var isSiteShownOnline = false
+    var leaseCount = 0
+    var orderCount = 0
 
     init(
         in world: World,
@@ -122,13 +122,13 @@ final class PortalHost {
         }
     }
 
-    private func send(_ message: ToClient) {
+    func send(_ message: ToClient) {
         guard clientDevice.isOnline else { return }
         world.note("portal → client: \(message.type)")
         clientChannel.sendToRole { [unowned self] in toClient(message) }
     }
 
-    private func send(_ message: ToGateway) {
+    func send(_ message: ToGateway) {
         guard gatewayDevice.isOnline else { return }
         world.note("portal → gateway: \(message.type)")
         gatewayChannel.sendToRole { [unowned self] in toGateway(message) }
@@ -261,7 +261,7 @@ extension PortalHost {
         if isOnline { tellChanged(denied) }
     }
 
-    private func setClientCandidates(_ candidates: [Candidate]) {
+    func setClientCandidates(_ candidates: [Candidate]) {
         clientDevice.candidates = candidates
         // Also how a client in distress asks for its gateway's help.
         tellGatewayOfClient(withKey: false)
@@ -288,269 +288,11 @@ extension PortalHost {
     }
 
     /// The pair's key follows from both public keys.
-    private var presharedKey: PresharedKeyText? {
+    var presharedKey: PresharedKeyText? {
         guard let one = clientDevice.publicKey?.bytes, let other = gatewayDevice.publicKey?.bytes
         else { return nil }
         let (first, second) = (one.rawSpan.uint64(at: 0), other.rawSpan.uint64(at: 0))
         var source = RandomSource(seed: (first, second, 7, 7))
         return PresharedKeyText(bytes: source.bytes(32))
-    }
-}
-
-// MARK: - Requests
-
-extension PortalHost {
-    private func authorize(_ request: FromRole.Authorize) {
-        switch answers.begin(request.id) {
-        case .answered(let answer): return send(answer)
-        case .underWay: return
-        case .new: break
-        }
-        if !request.candidates.isEmpty, request.candidates != clientDevice.candidates {
-            setClientCandidates(request.candidates)
-        }
-        let decision = directory.decide(client: client, resource: request.resource, in: context)
-        switch decision {
-        case .allow(let permit):
-            guard gatewayDevice.isOnline,
-                !(request.withoutGateway ?? []).contains(gateway)
-            else {
-                return deny(
-                    request,
-                    Control.Refusal(.offline, .retry, "No gateway of the site is connected.")
-                )
-            }
-            grant(request, permit)
-        case .deny(let denial):
-            let words = directory.explain(
-                decision,
-                client: client,
-                resource: request.resource,
-                in: context
-            )
-            deny(request, directory.refusal(for: denial, words, at: context.now), words.failed)
-        }
-    }
-
-    private func grant(_ request: FromRole.Authorize, _ permit: Permit) {
-        let known = leases.firstIndex { $0.resource == request.resource }
-        let end = world.now.advanced(by: leaseLifetime)
-        if let known {
-            (leases[known].name, leases[known].proxies) = (request.name, request.proxies)
-            (leases[known].revision, leases[known].endsAt) = (revision, end)
-        } else {
-            leaseCount += 1
-            leases.append(
-                LeaseRecord(
-                    id: LeaseID("lease-\(leaseCount)"),
-                    client: client,
-                    resource: request.resource,
-                    gateway: gateway,
-                    revision: revision,
-                    request: request.id,
-                    name: request.name,
-                    proxies: request.proxies,
-                    begunAt: world.now,
-                    endsAt: end
-                )
-            )
-        }
-        let lease = leases[known ?? leases.count - 1]
-        denied.removeAll { $0 == request.resource }
-        guard let answer = authorized(request, lease, permit.site) else {
-            return world.fail("the portal has no keys for a lease")
-        }
-        answers.finish(request.id, with: answer)
-        send(answer)
-        if let grant = grant(lease) {
-            orderCount += 1
-            send(.grant(ToGateway.GrantOrder(id: RequestID("order-\(orderCount)"), grant: grant)))
-        }
-        watch(lease.id)
-    }
-
-    private func authorized(
-        _ request: FromRole.Authorize,
-        _ lease: LeaseRecord,
-        _ site: SiteID
-    ) -> ToClient? {
-        guard let key = gatewayDevice.publicKey, let secret = presharedKey else { return nil }
-        let entry = directory.gateways[gateway]
-        return .authorized(
-            ToClient.Authorized(
-                id: request.id,
-                resource: request.resource,
-                lease: told(lease),
-                site: site,
-                gateway: GatewayForClient(
-                    id: gateway,
-                    name: entry?.name ?? "",
-                    publicKey: key,
-                    presharedKey: secret,
-                    tunnel: entry?.tunnel ?? [],
-                    candidates: gatewayDevice.candidates
-                )
-            )
-        )
-    }
-
-    /// A lease as it travels, with what is left of its life.
-    private func told(_ lease: LeaseRecord) -> Lease {
-        let left = world.now.duration(to: lease.endsAt).components.seconds
-        return Lease(
-            id: lease.id,
-            revision: lease.revision,
-            lifetimeSeconds: UInt32(clamping: max(1, left))
-        )
-    }
-
-    private func grant(_ lease: LeaseRecord) -> Grant? {
-        guard let resource = directory.resources[lease.resource],
-            let entry = directory.clients[client], let key = clientDevice.publicKey,
-            let secret = presharedKey
-        else { return nil }
-        return Grant(
-            lease: told(lease),
-            resource: Self.forGateway(resource),
-            client: ClientForGateway(
-                id: client,
-                publicKey: key,
-                presharedKey: secret,
-                tunnel: entry.tunnel,
-                candidates: clientDevice.candidates
-            ),
-            name: lease.name,
-            proxies: lease.proxies
-        )
-    }
-
-    private static func forGateway(_ resource: Directory.Resource) -> ResourceForGateway {
-        ResourceForGateway(
-            id: resource.id,
-            name: resource.name,
-            address: resource.address,
-            alias: resource.alias,
-            filters: resource.filters,
-            family: resource.family
-        )
-    }
-
-    private func deny(
-        _ request: FromRole.Authorize,
-        _ refusal: Control.Refusal,
-        _ failed: [FailedCondition] = []
-    ) {
-        let answer = ToClient.denied(
-            ToClient.Denied(
-                id: request.id,
-                resource: request.resource,
-                refusal: refusal,
-                failed: failed
-            )
-        )
-        answers.finish(request.id, with: answer)
-        if !denied.contains(request.resource) { denied.append(request.resource) }
-        send(answer)
-    }
-}
-
-// MARK: - Leases and changes
-
-extension PortalHost {
-    /// Looks at a lease when half of its life is over.
-    private func watch(_ id: LeaseID) {
-        guard let lease = leases.first(where: { $0.id == id }) else { return }
-        let left = world.now.duration(to: lease.endsAt)
-        world.after(max(.seconds(1), left - leaseLifetime / 2)) { [weak self] in
-            guard let self, isRunning,
-                let place = leases.firstIndex(where: { $0.id == id })
-            else { return }
-            guard leases[place].endsAt > world.now else {
-                return end(place, "expired", "The lease ran out.")
-            }
-            let left = world.now.duration(to: leases[place].endsAt)
-            if clientDevice.isOnline, left <= leaseLifetime / 2 + .seconds(1) { extend(place) }
-            watch(id)
-        }
-    }
-
-    private func extend(_ place: Int) {
-        leases[place].endsAt = world.now.advanced(by: leaseLifetime)
-        let seconds = told(leases[place]).lifetimeSeconds
-        let id = leases[place].id
-        send(.leaseExtended(ToClient.LeaseExtended(lease: id, lifetimeSeconds: seconds)))
-        send(.extend(ToGateway.Extend(lease: id, lifetimeSeconds: seconds)))
-    }
-
-    private func end(_ place: Int, _ code: String, _ sentence: String, isTold: Bool = true) {
-        let lease = leases.remove(at: place)
-        if isTold {
-            send(.revoke(ToGateway.Revoke(leases: [lease.id], code: code, sentence: sentence)))
-        }
-        let ended = ToClient.LeaseEnded(
-            lease: lease.id,
-            resource: lease.resource,
-            code: code,
-            sentence: sentence
-        )
-        if clientDevice.isOnline { send(.leaseEnded(ended)) } else { missed.append(ended) }
-    }
-
-    /// Decides all leases again.
-    private func review() {
-        for lease in leases {
-            guard let place = leases.firstIndex(where: { $0.id == lease.id }) else { continue }
-            if !isAllowed(lease.resource) {
-                end(place, "revoked", "No policy permits it any more.")
-            } else if lease.endsAt <= world.now {
-                end(place, "expired", "The lease ran out.")
-            } else if world.now.duration(to: lease.endsAt) < leaseLifetime / 2 {
-                extend(place)
-                watch(lease.id)
-            }
-        }
-    }
-
-    /// Makes a change and tells whom it touches.
-    func commit(_ change: Change) {
-        let before = directory
-        let scope: Scope
-        do { scope = try directory.apply(change) } catch {
-            return world.fail("a change is refused: \(error.sentence)")
-        }
-        revision += 1
-        var told: [ResourceID] = []
-        for lease in leases where !told.contains(lease.resource) {
-            told.append(lease.resource)
-            guard let new = directory.resources[lease.resource],
-                before.resources[lease.resource] != new
-            else { continue }
-            send(.resource(ToGateway.ResourceUpdate(resource: Self.forGateway(new))))
-        }
-        review()
-        tellDifferences()
-        tellChanged(denied.filter { scope.touches(client, $0) })
-    }
-
-    private func tellDifferences() {
-        guard clientDevice.isOnline else { return }
-        let (now, dns) = (visible, directory.dns)
-        var changes: [ChangeForClient] = []
-        if dns != shownDNS { changes.append(.dns(dns)) }
-        for old in shown where !now.contains(where: { $0.id == old.id }) {
-            changes.append(.resourceRemoved(old.id))
-        }
-        for resource in now where !shown.contains(resource) { changes.append(.resource(resource)) }
-        guard !changes.isEmpty else { return }
-        (shown, shownDNS) = (now, dns)
-        channelRevision += 1
-        send(.changes(ToClient.Changes(revision: channelRevision, changes: changes)))
-    }
-
-    private func tellChanged(_ resources: [ResourceID]) {
-        for resource in resources {
-            denied.removeAll { $0 == resource }
-            send(.resourceChanged(ToClient.ResourceChanged(resource: resource)))
-        }
     }
 }

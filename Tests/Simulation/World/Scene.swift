@@ -37,7 +37,8 @@ struct SceneSettings {
         let quality = Link.Quality(
             delay: world.between(.milliseconds(1), .milliseconds(120)),
             jitter: world.between(.zero, .milliseconds(8)),
-            loss: isClean ? 0 : world.pick([50, 200, 500, 1500]),
+            // Known: when all answers about a name are lost, its open connections are ended.
+            loss: isClean ? 0 : world.pick(avoidsKnown ? [50, 200, 500] : [500, 1500, 3000]),
             duplication: world.pick([0, 0, 100, 1000]),
             reordering: world.pick([0, 0, 100, 1000]),
             heldUp: world.between(.milliseconds(1), .milliseconds(30))
@@ -128,6 +129,7 @@ final class Scene {
         calm = Calm(in: world)
         join()
         setRecords()
+        calm.isLossNear = { [unowned self] in prober.isLossNear($0) }
         portal.tellsLeases = settings.avoidsKnown
     }
 

@@ -6,6 +6,8 @@ public struct Simulation {
     public struct Options: Sendable {
         /// Virtual time of the workload.
         public var length: Duration
+        /// One kind of fault alone, in a short play of its own; nil: everything, as the seed says.
+        public var fault: Fault?
         /// Whether anything but traffic happens.
         public var hasFaults = true
         /// Whether anything is lost on the way; nil: as the seed says.
@@ -51,7 +53,7 @@ public struct Simulation {
         let scene = Scene(world, settings)
         let end = world.now.advanced(by: options.length)
         let workload = Workload(scene, until: end, hasFaults: options.hasFaults)
-        workload.begin()
+        if let fault = options.fault { workload.begin(with: fault) } else { workload.begin() }
         // Everything that began has time to end.
         world.run(until: end.advanced(by: .seconds(30)))
         return Result(

@@ -168,7 +168,12 @@ extension Stream {
 
     private func reset() {
         world.note("stream \(number) is reset")
-        end(state == .opening ? .closedPort : .refusals)
+        switch state {
+        case .opening: end(.closedPort)
+        // Both ends said all; who repeats its FIN later finds nobody.
+        case .closing: end(.roundTrip)
+        case .open, .over: end(.refusals)
+        }
     }
 
     /// Echoed bytes, each at the offset where it was sent.

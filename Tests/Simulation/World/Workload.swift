@@ -28,6 +28,28 @@ final class Workload {
         world.after(.seconds(3)) { [weak self] in self?.step() }
     }
 
+    /// Starts the hosts; then one kind of fault alone, in the middle of traffic and after a rest.
+    func begin(with fault: Fault) {
+        let start = scene.calm.begin("start")
+        scene.calm.heal(start, within: .seconds(5))
+        scene.start()
+        for round in 0..<4 {
+            let begun = Duration.seconds(10 + 400 * round)
+            world.after(begun) { [weak self] in
+                self?.stream()
+                self?.train(count: 80, gap: .milliseconds(120))
+            }
+            // Every other time when all has been quiet for long.
+            let moment = begun + .seconds(round % 2 == 0 ? 5 : 200)
+            world.after(moment) { [weak self] in
+                guard let self else { return }
+                faultCount += 1
+                faults.inflict(fault)
+                train(count: 80, gap: .milliseconds(120))
+            }
+        }
+    }
+
     private func step() {
         guard world.now < end else { return }
         act()
