@@ -6,7 +6,7 @@ CULVERT := $(CURDIR)/$(RELEASE)/culvert
 SWIFT_BUILD := swift build
 SOURCES := Package.swift Sources Tests Fuzz
 
-.PHONY: help demo check test bench fuzz format setup debug release unit scenarios end-to-end simulate \
+.PHONY: help demo check test bench lab-long fuzz format setup debug release unit scenarios end-to-end simulate \
 	format-check
 
 help: ## this list
@@ -20,8 +20,12 @@ check: format-check debug unit ## the quick one: format, build, unit tests, tidy
 test: setup format-check debug unit release simulate fuzz end-to-end ## every test there is
 	@echo "make test: all passed"
 
-bench: setup release ## side by side with peers (ONLY=tunnel)
+bench: setup release ## side by side with peers (ONLY=tunnel, setup or idle)
 	@$(CULVERT) lab bench $(ONLY)
+
+lab-long: setup release ## every network fault at length, and a night of 30 minutes: 50 minutes
+	@$(CULVERT) lab run --long
+	@$(CULVERT) lab run --long overnight
 
 fuzz: ## every parser and core against hostile bytes, for a bounded while (SECONDS_EACH=5)
 	@scripts/fuzz $(or $(SECONDS_EACH),5)

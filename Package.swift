@@ -59,7 +59,9 @@ func products(_ names: [String], of package: String) -> Dependencies {
 
 // MARK: - Pure: no input, no output, no foreign package
 
-let protocols: Dependencies = ["Bytes", "SansIO", "Ciphers", "IP", "DNS", "WireGuard"]
+let protocols: Dependencies = [
+    "Bytes", "SansIO", "Ciphers", "IP", "DNS", "WireGuard", "STUN",
+]
 let roleParts: Dependencies = protocols + ["Peering", "Control"]
 
 let pure: [Target] = [
@@ -71,20 +73,29 @@ let pure: [Target] = [
     module("IP", ["Bytes", "SansIO"]),
     module("DNS", ["Bytes", "SansIO", "IP"]),
     module("WireGuard", ["Bytes", "SansIO", "Ciphers"]),
+    module("STUN", ["Bytes", "SansIO", "Ciphers", "IP"]),
 
-    module("Peering", ["Bytes", "SansIO", "Ciphers", "IP", "WireGuard"]),
+    module("Peering", ["Bytes", "SansIO", "Ciphers", "IP", "WireGuard", "STUN"]),
     module("Control", ["Bytes", "SansIO", "IP"]),
 
     module("Policy", ["Bytes", "SansIO", "IP", "DNS", "Control"]),
     module("Client", roleParts),
     module("Gateway", roleParts),
+    module("Relay", ["Bytes", "SansIO", "Ciphers", "IP", "STUN"]),
 
-    module("FuzzEntries", roleParts + ["Policy", "Client", "Gateway"], path: "Fuzz/FuzzEntries"),
+    module(
+        "FuzzEntries",
+        roleParts + ["Policy", "Client", "Gateway", "Relay"],
+        path: "Fuzz/FuzzEntries"
+    ),
 ]
 
 let fuzzers: [Target] =
     [module("FuzzDriver", ["Bytes", "FuzzEntries"], path: "Fuzz/FuzzDriver")]
-    + ["Client", "Control", "DNS", "Gateway", "IP", "Peering", "Policy", "WireGuard"].map(fuzzer)
+    + [
+        "Client", "Control", "DNS", "Gateway", "IP", "Peering", "Policy", "Relay", "STUN",
+        "WireGuard",
+    ].map(fuzzer)
 
 // MARK: - Edges
 
@@ -120,8 +131,8 @@ let edges: [Target] = [
     module("Lab"),
     executable(
         "culvert",
-        roleParts + ["Policy", "Client", "Gateway", "Linux", "Daemon", "Portal", "Lab"] + service
-            + nio + products(["ArgumentParser"], of: "swift-argument-parser")
+        roleParts + ["Policy", "Client", "Gateway", "Relay", "Linux", "Daemon", "Portal", "Lab"]
+            + service + nio + products(["ArgumentParser"], of: "swift-argument-parser")
     ),
 ]
 
@@ -130,11 +141,11 @@ let edges: [Target] = [
 let simulation: [Target] = [
     module(
         "SimulatedWorld",
-        roleParts + ["Policy", "Client", "Gateway"],
+        roleParts + ["Policy", "Client", "Gateway", "Relay"],
         path: "Tests/Simulation/World"
     ),
     executable("culvert-simulate", ["SansIO", "SimulatedWorld"], path: "Tests/Simulation/Command"),
-    tests("Simulation", ["SansIO", "SimulatedWorld"], path: "Tests/Simulation/Suite"),
+    tests("Simulation", roleParts + ["Relay", "SimulatedWorld"], path: "Tests/Simulation/Suite"),
 ]
 
 let unitTests: [Target] = [
@@ -144,12 +155,19 @@ let unitTests: [Target] = [
     tests("IPTests", ["Bytes", "SansIO", "IP"]),
     tests("DNSTests", ["Bytes", "SansIO", "IP", "DNS"]),
     tests("WireGuardTests", ["Bytes", "SansIO", "Ciphers", "WireGuard"]),
+    tests("STUNTests", ["Bytes", "SansIO", "Ciphers", "IP", "STUN"]),
+    tests("RelayTests", ["Bytes", "SansIO", "Ciphers", "IP", "STUN", "Relay"]),
     tests("PeeringTests", protocols + ["Peering"]),
     tests("ControlTests", ["Bytes", "SansIO", "IP", "Control"], exclude: ["Samples"]),
     tests("PolicyTests", ["Bytes", "SansIO", "IP", "DNS", "Control", "Policy"]),
     tests("ClientTests", roleParts + ["Client"]),
     tests("GatewayTests", roleParts + ["Gateway"]),
     tests("LinuxTests", ["CLinux", "Bytes", "SansIO", "IP", "Linux"]),
+    tests(
+        "DaemonTests",
+        ["Bytes", "IP", "Control", "Daemon"] + certificates + service + nio
+            + products(["NIOEmbedded"], of: "swift-nio")
+    ),
     executable("PortalCrash", ["Portal", "Control"] + service + nio, path: "Tests/PortalCrash"),
     tests(
         "PortalTests",

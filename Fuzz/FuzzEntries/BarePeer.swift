@@ -1,4 +1,5 @@
 internal import Bytes
+internal import STUN
 internal import SansIO
 internal import WireGuard
 
@@ -102,15 +103,20 @@ extension Outbox {
             for start in stride(from: 0, to: bytes.count, by: max(1, run.segmentByteCount)) {
                 let end = min(start + run.segmentByteCount, bytes.count)
                 let datagram = Array(bytes[start..<end])
-                let isOpener = datagram.allSatisfy { $0 == 0 }
-                precondition(
-                    isOpener || MessageKind(of: datagram.rawSpan) != nil,
-                    "something unsealed left"
-                )
+                precondition(Self.mayLeave(datagram.rawSpan), "something unsealed left")
                 all.append((run, datagram))
             }
         }
         return all
+    }
+
+    /// Whether it is an opener, a message of WireGuard, or one for a relay.
+    private static func mayLeave(_ datagram: RawSpan) -> Bool {
+        if MessageKind(of: datagram) != nil || STUNMessage.isSTUN(datagram) { return true }
+        if let inner = try? ChannelData(datagram).range {
+            return MessageKind(of: datagram.extracting(inner)) != nil
+        }
+        return (0..<datagram.byteCount).allSatisfy { datagram.byte(at: $0) == 0 }
     }
 }
 

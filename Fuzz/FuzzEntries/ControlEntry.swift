@@ -17,6 +17,7 @@ enum ControlEntry {
         case 3: readToken(text)
         case 4: readBase64(text, rest)
         case 5: readTexts(text)
+        case 6: readAgain(ToRelay.self, rest)
         default: play(rest)
         }
     }

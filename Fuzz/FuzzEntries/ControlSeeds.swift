@@ -10,6 +10,7 @@ enum ControlSeeds {
         for (name, bytes) in fromRole { seeds.append(("from-role-\(name)", [0] + bytes)) }
         for (name, bytes) in toClient { seeds.append(("to-client-\(name)", [1] + bytes)) }
         for (name, bytes) in toGateway { seeds.append(("to-gateway-\(name)", [2] + bytes)) }
+        for (name, bytes) in toRelay { seeds.append(("to-relay-\(name)", [6] + bytes)) }
         for kind in Token.Kind.allCases {
             let token = Token(
                 kind: kind,
@@ -27,7 +28,7 @@ enum ControlSeeds {
             seeds.append(("text-\(index)", [5] + Array(text.utf8)))
         }
         seeds.append(("base64", [4] + Array("AQIDBA==".utf8)))
-        seeds.append(("session", [6, 0, 0, 0, 0, 1, 3, 2, 5, 1, 0, 1, 97, 3, 4, 6, 1, 7, 1, 6, 1]))
+        seeds.append(("session", [7, 0, 0, 0, 0, 1, 3, 2, 5, 1, 0, 1, 97, 3, 4, 6, 1, 7, 1, 6, 1]))
         return seeds
     }
 
@@ -65,7 +66,8 @@ enum ControlSeeds {
             proxies: GatewayPlay.proxies,
             connected: ["g-1"],
             candidates: candidates,
-            withoutGateway: ["g-2"]
+            withoutGateway: ["g-2"],
+            standBy: true
         )
         let answer = FromRole.GrantAnswer(
             id: "q-1",
@@ -79,8 +81,45 @@ enum ControlSeeds {
             .candidates(FromRole.CandidatesChanged(candidates: candidates)),
             .report(FromRole.Report(clients: 1, flows: 2, load: 0.5)),
             .resync(FromRole.Resync(reason: "gap")),
+            .punch(FromRole.Punch(gateway: "g-1", candidates: candidates)),
+            .relayTimes(
+                FromRole.RelayTimes(times: [RelayTime(relay: "y-1", milliseconds: 12)])
+            ),
+            .release(FromRole.Release(leases: ["l-1"])),
+            .relayReport(FromRole.RelayReport(allocations: 3)),
+            .relayHello(
+                FromRole.RelayHello(
+                    name: "relay",
+                    software: "1.1",
+                    udp: [GatewayPlay.remote],
+                    tls: [GatewayPlay.local],
+                    region: "eu"
+                )
+            ),
         ]
         return messages.map(frame)
+    }
+
+    private static let relays = [
+        RelayForRole(
+            id: "y-1",
+            udp: [GatewayPlay.remote],
+            tls: [GatewayPlay.local],
+            tlsName: "relay.test",
+            username: "1:c",
+            password: "p",
+            lifetimeSeconds: 60
+        )
+    ]
+
+    static var toRelay: Seeds {
+        let welcome = ToRelay.Welcome(
+            instance: "portal-1",
+            relay: "y-1",
+            realm: "test",
+            secrets: ["new", "old"]
+        )
+        return [frame(ToRelay.welcome(welcome))]
     }
 
     static var toClient: Seeds {
@@ -111,6 +150,7 @@ enum ControlSeeds {
             .leaseEnded(
                 ToClient.LeaseEnded(lease: "lease-1", resource: "name", code: "x", sentence: "X.")
             ),
+            .relays(RelayList(relays: relays)),
             .gatewayCandidates(
                 ToClient.GatewayCandidates(gateway: "gateway-0", candidates: candidates)
             ),
@@ -147,6 +187,8 @@ enum ControlSeeds {
             .extend(ToGateway.Extend(lease: "lease-1", lifetimeSeconds: 9)),
             .revoke(ToGateway.Revoke(leases: ["lease-1"], code: "x", sentence: "X.")),
             .resource(ToGateway.ResourceUpdate(resource: resource)),
+            .relays(RelayList(relays: relays)),
+            .punch(ToGateway.Punch(client: "client", candidates: candidates)),
             .clientCandidates(
                 ToGateway.ClientCandidates(client: "client", publicKey: key, candidates: candidates)
             ),

@@ -24,6 +24,8 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
     case peering = "Peering"
     /// Configuration files, and the texts in them.
     case policy = "Policy"
+    /// The whole relay.
+    case relay = "Relay"
     /// Handshakes and sessions.
     case wireGuard = "WireGuard"
 
@@ -44,6 +46,7 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
         case .ip: IPEntry.run(input)
         case .peering: PeeringEntry.run(input)
         case .policy: PolicyEntry.run(input)
+        case .relay: RelayPlay.run(input)
         case .wireGuard: WireGuardPlay.run(input)
         }
     }
@@ -58,6 +61,7 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
         case .ip: IPSeeds.all
         case .peering: PeeringSeeds.all
         case .policy: PolicySeeds.all
+        case .relay: RelaySeeds.all
         case .wireGuard: WireGuardSeeds.all
         }
     }

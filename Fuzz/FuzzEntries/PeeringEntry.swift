@@ -5,15 +5,18 @@ internal import SansIO
 internal import WireGuard
 
 /// Connections of either role. The first byte says which: a client's pool or a gateway's, with a
-/// peer that seals anything; or both, with a network that the script plays.
+/// peer that seals anything; or both, with a network that the script plays; or one with relays.
 enum PeeringEntry {
     static func run(_ input: [UInt8]) {
         var script = Script(input)
-        switch script.byte() % 3 {
+        switch script.byte() & 3 {
         case 0: play(.client, script)
         case 1: play(.gateway, script)
-        default:
+        case 2:
             var play = PoolPairPlay(script)
+            play.run()
+        default:
+            guard var play = try? RelayedPoolPlay(script) else { return }
             play.run()
         }
     }
@@ -188,6 +191,7 @@ struct PoolPlay: ~Copyable {
     private mutating func settle() {
         for _ in 0..<4 {
             while pool.pollEvent() != nil {}
+            while pool.pollRelayEvent() != nil {}
             let sent = outbox.datagrams()
             outbox.removeAll()
             guard !sent.isEmpty else { return }

@@ -28,7 +28,7 @@ struct Authorization {
     struct Request: Equatable {
         var id: RequestID
         var sentAt: Instant
-        /// Whether it is for a second gateway while the first still has a chance.
+        /// Whether it is for a second gateway while the lease at the first lives on.
         var isStandby: Bool
         /// What was sent.
         var message: FromRole.Authorize
@@ -49,6 +49,8 @@ struct Authorization {
     /// When the last request was made, answered or not.
     var requestedAt: Instant?
     var denial: Denial?
+    /// Whether the portal said that there is no other gateway than the one that we hear nothing of.
+    var isAlone = false
     /// The last denial, for explanations; kept after it was forgotten.
     var lastDenial: Denial?
     /// Gateways that failed lately.
@@ -76,6 +78,16 @@ struct Authorization {
     /// Gateways to leave out now.
     func excluded(at now: Instant) -> [GatewayID] {
         excluded.filter { $0.until > now }.map(\.gateway)
+    }
+
+    /// Whether a lease is at `gateway`.
+    func uses(_ gateway: GatewayID) -> Bool {
+        lease?.gateway == gateway || standby?.gateway == gateway
+    }
+
+    /// The leases that live at `now`.
+    func leases(at now: Instant) -> [Lease] {
+        [lease, standby].compactMap { $0 }.filter { $0.endsAt > now }
     }
 
     /// When something is due: a lease or denial ends, waiting packets ask again or give up.

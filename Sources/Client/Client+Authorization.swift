@@ -45,9 +45,20 @@ extension Client {
             guard gateway.health == .lost else { return }
             // It may come back before the portal finds another one.
             pool.probe(gateway.peer, at: now)
+            guard !hasStandby(authorization, at: now), isPortalConnected,
+                authorization.requestEarliest(now) <= now
+            else { return }
+            // Where there is no other one, the portal can make this one open its NAT.
+            return request(id, isStandby: !authorization.isAlone, at: now)
         }
         guard isPortalConnected, authorization.requestEarliest(now) <= now else { return }
         request(id, isStandby: false, at: now)
+    }
+
+    /// Whether another gateway serves, or is about to.
+    func hasStandby(_ authorization: Authorization, at now: Instant) -> Bool {
+        guard let standby = authorization.standby, standby.endsAt > now else { return false }
+        return gateways.contains { $0.id == standby.gateway && $0.health != .lost }
     }
 
     /// Sends a request for a lease.
@@ -65,7 +76,8 @@ extension Client {
             proxies: name.map { proxies(of: $0.slot) } ?? [],
             connected: preferred(authorization, without),
             candidates: candidates,
-            withoutGateway: without.isEmpty ? nil : without
+            withoutGateway: without.isEmpty ? nil : without,
+            standBy: isStandby ? true : nil
         )
         authorization.request = Authorization.Request(
             id: message.id,
@@ -116,6 +128,7 @@ extension Client {
             let request = authorization.request, request.id == message.id
         else { return }
         authorization.request = nil
+        authorization.isAlone = false
         guard let gateway = upsert(message.gateway, at: now, into: &outbox) else {
             authorizations[id] = authorization
             return
@@ -129,10 +142,12 @@ extension Client {
         if authorization.lease?.id != lease.id, authorization.standby?.id != lease.id {
             forgetNames(of: gateway.peer, for: id)
         }
-        let isStandby = request.isStandby && isUsable(authorization.lease, at: now)
-        if isStandby, authorization.lease?.gateway != gateway.id {
+        if isBeside(authorization.lease, gateway.id, request, at: now) {
             authorization.standby = lease
         } else {
+            if let old = authorization.lease, old.gateway != lease.gateway {
+                stirConnections(by: old.gateway, at: now)
+            }
             authorization.lease = lease
             authorization.denial = nil
             authorization.lastGateway = gateway.id
@@ -144,15 +159,58 @@ extension Client {
             let key = NameKey(peer: gateway.peer, slot: slot)
             tell(key, of: id, isGranted: true, at: now, into: &outbox)
         }
+        // A lease that is renewed may have ended there meanwhile, and its names with it.
+        retellNames(of: id, at: gateway.peer, at: now, into: &outbox)
         output(.event(.authorized(id, gateway.id)))
         changed()
+        promote(id, at: now)
         drain(id, at: now, into: &outbox)
+        forgetUnused(at: now, into: &outbox)
     }
 
-    /// Whether packets can still take a lease: its gateway is not given up.
-    private func isUsable(_ lease: Authorization.Lease?, at now: Instant) -> Bool {
-        guard let lease, lease.endsAt > now else { return false }
-        return gateways.contains { $0.id == lease.gateway && $0.health != .lost }
+    /// Whether a new lease stands beside the one that there is: that may still come back.
+    private func isBeside(
+        _ lease: Authorization.Lease?,
+        _ gateway: GatewayID,
+        _ request: Authorization.Request,
+        at now: Instant
+    ) -> Bool {
+        guard let lease, lease.endsAt > now, lease.gateway != gateway,
+            let current = gateways.first(where: { $0.id == lease.gateway })
+        else { return false }
+        return request.isStandby || current.health == .lost
+    }
+
+    /// Packets take the stand-by lease as soon as its gateway is heard and the first one is not.
+    mutating func promote(_ id: ResourceID, at now: Instant) {
+        guard var authorization = authorizations[id], let standby = authorization.standby,
+            standby.endsAt > now,
+            gateways.contains(where: {
+                $0.id == standby.gateway && $0.health == .connected && !$0.isSuspect
+            })
+        else { return }
+        if let lease = authorization.lease, lease.endsAt > now,
+            gateways.contains(where: { $0.id == lease.gateway && $0.health != .lost })
+        {
+            return
+        }
+        if let old = authorization.lease {
+            release([old.id])
+            stirConnections(by: old.gateway, at: now)
+        }
+        authorization.lease = standby
+        authorization.standby = nil
+        authorization.denial = nil
+        authorization.isAlone = false
+        authorization.lastGateway = standby.gateway
+        authorizations[id] = authorization
+        changed()
+    }
+
+    /// Tells the portal of leases that are not needed any more.
+    mutating func release(_ leases: [LeaseID]) {
+        guard isPortalConnected, !leases.isEmpty else { return }
+        output(.toPortal(.release(FromRole.Release(leases: leases))))
     }
 
     mutating func receiveDenied(
@@ -172,13 +230,20 @@ extension Client {
         )
         authorization.lastDenial = denial
         // Only those left out are there: the next request may be for them again.
-        if message.refusal.code == .offline { authorization.excluded = [] }
-        if !request.isStandby {
-            authorization.denial = denial
-            authorization.lease = nil
+        let isOffline = message.refusal.code == .offline
+        if isOffline { authorization.excluded = [] }
+        // That nobody else serves takes nothing from who does, or comes back.
+        let isKept =
+            (request.isStandby || isOffline) && !authorization.leases(at: now).isEmpty
+        if isKept {
+            authorization.isAlone = isOffline
+            authorizations[id] = authorization
+            return computeDeadline()
         }
+        authorization.denial = denial
+        if let old = authorization.lease { stirConnections(by: old.gateway, at: now) }
+        authorization.lease = nil
         authorizations[id] = authorization
-        guard !request.isStandby else { return }
         output(.event(.denied(id, message.refusal)))
         changed()
         forgetUnused(at: now, into: &outbox)
@@ -203,10 +268,11 @@ extension Client {
     ) {
         guard var authorization = authorizations[message.resource] else { return }
         if authorization.standby?.id == message.lease { authorization.standby = nil }
-        let isCurrent = authorization.lease?.id == message.lease
-        if isCurrent { authorization.lease = nil }
+        let ended = authorization.lease.flatMap { $0.id == message.lease ? $0 : nil }
+        if ended != nil { authorization.lease = nil }
         authorizations[message.resource] = authorization
-        guard isCurrent else { return }
+        guard let ended else { return }
+        stirConnections(by: ended.gateway, at: now)
         output(
             .event(
                 .leaseEnded(message.resource, code: message.code, sentence: message.sentence)
@@ -216,7 +282,11 @@ extension Client {
         forgetUnused(at: now, into: &outbox)
     }
 
-    mutating func receiveLeaseExtended(_ message: ToClient.LeaseExtended, at now: Instant) {
+    mutating func receiveLeaseExtended(
+        _ message: ToClient.LeaseExtended,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
         let end = now.advanced(by: .seconds(message.lifetimeSeconds))
         for id in authorized {
             if authorizations[id]?.lease?.id == message.lease {
@@ -224,6 +294,13 @@ extension Client {
             }
             if authorizations[id]?.standby?.id == message.lease {
                 authorizations[id]?.standby?.endsAt = end
+            }
+            // Away from the portal the gateway may have let it end, and its names with it.
+            for lease in authorizations[id]?.leases(at: now) ?? [] where lease.id == message.lease {
+                guard let gateway = gateways.first(where: { $0.id == lease.gateway }) else {
+                    continue
+                }
+                retellNames(of: id, at: gateway.peer, at: now, into: &outbox)
             }
         }
         changed()
@@ -284,6 +361,10 @@ extension Client {
             let bytes = packet.bytes.rawSpan
             guard let header = try? PacketHeader(bytes) else { continue }
             counters.unreachable += 1
+            // A connection whose lease lives may go on when its gateway is heard again.
+            if header.isRunningTCP, !(authorizations[id]?.leases(at: now).isEmpty ?? true) {
+                continue
+            }
             refuse(.hostUnreachable, bytes, header, into: &outbox)
         }
     }

@@ -274,7 +274,7 @@ extension Client {
         case .active?:
             chain.add("The gateway serves the name.")
             chain.end(.works)
-        case .told(_, _, let isGranted)?:
+        case .unanswered(let isGranted)?:
             chain.add("The gateway was told of the name and has not answered yet.")
             chain.end(isGranted ? .works : .ready)
         case .inactive(let status, _)?:

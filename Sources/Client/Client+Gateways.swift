@@ -38,6 +38,10 @@ extension Client {
         )
         if let place = gateways.firstIndex(where: { $0.id == told.id }) {
             gateway.isSuspect = gateways[place].isSuspect
+            gateway.lostAt = gateways[place].lostAt
+            gateway.connectedSince = gateways[place].connectedSince
+            gateway.pathSince = gateways[place].pathSince
+            gateway.nextCall = gateways[place].nextCall
             gateway.health = gateways[place].health
             // The portal gave it again though it was lost: it deserves another chance.
             if gateway.health == .lost { gateway.health = .connecting }
@@ -87,12 +91,17 @@ extension Client {
             tunnel: known.tunnel,
             candidates: message.candidates
         )
-        _ = upsert(told, at: now, into: &outbox)
-        if isNewProcess { changed() }
+        guard let gateway = upsert(told, at: now, into: &outbox) else { return }
+        if isNewProcess {
+            changed()
+        } else {
+            // It may have been away from the portal, and have let leases and their names end.
+            retellNames(of: nil, at: gateway.peer, at: now, into: &outbox)
+        }
     }
 
     /// A gateway that works, or that started anew, is asked for again.
-    private mutating func forgive(_ gateway: GatewayID) {
+    mutating func forgive(_ gateway: GatewayID) {
         for id in authorized {
             authorizations[id]?.excluded.removeAll { $0.gateway == gateway }
         }
@@ -119,13 +128,17 @@ extension Client {
         while let event = pool.pollEvent() {
             switch event {
             case .connected(let peer): connected(peer, at: now, into: &outbox)
-            case .distress(let peer): distressed(peer, at: now)
+            case .distress(let peer): distressed(peer, at: now, into: &outbox)
             case .recovered(let peer): recovered(peer, at: now, into: &outbox)
             case .lost(let peer):
                 guard let place = gatewayPlace(of: peer) else { break }
                 output(.event(.gatewayLost(gateways[place].id)))
                 lose(place, at: now, into: &outbox)
-            case .pathChanged, .unknownKey: break
+            case .pathChanged(let peer, _, _):
+                guard let place = gatewayPlace(of: peer) else { break }
+                gateways[place].pathSince = now
+                counters.pathChanges += 1
+            case .unknownKey: break
             }
         }
     }
@@ -138,29 +151,60 @@ extension Client {
         guard let place = gatewayPlace(of: peer) else { return }
         gateways[place].health = .connected
         gateways[place].isSuspect = false
+        gateways[place].connectedSince = now
+        gateways[place].lostAt = nil
+        gateways[place].nextCall = nil
         let id = gateways[place].id
         output(.event(.gatewayConnected(id)))
         forgive(id)
         changed()
         for key in toldNames where key.peer == peer { sendName(key, at: now, into: &outbox) }
+        promoteAll(to: id, at: now, into: &outbox)
         drainAll(of: id, at: now, into: &outbox)
+        forgetUnused(at: now, into: &outbox)
     }
 
-    /// Silence: the portal is asked to let the gateway open its NAT towards us, and for a second
-    /// gateway for what is in use.
-    private mutating func distressed(_ peer: PeerIndex, at now: Instant) {
+    /// Silence: the portal is asked for help. Our own NAT may be what forgot us: relays tell.
+    private mutating func distressed(
+        _ peer: PeerIndex,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
         guard let place = gatewayPlace(of: peer) else { return }
+        if relays.mayRenew(at: now) { pool.renewRelays(at: now, into: &outbox) }
         gateways[place].isSuspect = true
+        counters.distresses += 1
+        call(place, at: now)
+    }
+
+    /// Asks the portal to let a gateway open its NAT towards us, and at the same moment for a
+    /// second gateway for what is in use; again after a while, as long as that lasts.
+    mutating func call(_ place: Int, at now: Instant) {
+        let gateway = gateways[place].id
+        let active = inUse(at: gateway, now)
+        gateways[place].nextCall =
+            active.isEmpty ? nil : now.advanced(by: Limits.callInterval)
+        computeDeadline()
         guard isPortalConnected else { return }
-        if punchedAt.map({ $0.duration(to: now) >= Limits.punchInterval }) ?? true {
-            punchedAt = now
-            output(.toPortal(.candidates(FromRole.CandidatesChanged(candidates: candidates))))
-        }
-        for id in inUse(at: gateways[place].id, now) {
-            guard let authorization = authorizations[id], authorization.standby == nil,
-                authorization.requestEarliest(now) <= now
+        punch(gateway)
+        for id in active {
+            guard let authorization = authorizations[id], !hasStandby(authorization, at: now),
+                authorization.request.map({ $0.sentAt.duration(to: now) >= Limits.callInterval })
+                    ?? true
             else { continue }
             request(id, isStandby: true, at: now)
+        }
+    }
+
+    /// Calls again for gateways that are still not heard.
+    mutating func callForHelp(at now: Instant) {
+        for place in gateways.indices {
+            guard let next = gateways[place].nextCall, next <= now else { continue }
+            if gateways[place].isSuspect {
+                call(place, at: now)
+            } else {
+                gateways[place].nextCall = nil
+            }
         }
     }
 
@@ -173,12 +217,32 @@ extension Client {
         gateways[place].isSuspect = false
         if pool.status(of: peer)?.isConnected ?? false { gateways[place].health = .connected }
         let id = gateways[place].id
+        gateways[place].lostAt = nil
+        gateways[place].nextCall = nil
+        var released: [LeaseID] = []
         for resource in authorized where authorizations[resource]?.lease?.gateway == id {
+            authorizations[resource]?.isAlone = false
+            if let standby = authorizations[resource]?.standby { released.append(standby.id) }
             authorizations[resource]?.standby = nil
         }
+        release(released)
+        forgive(id)
         changed()
+        promoteAll(to: id, at: now, into: &outbox)
         drainAll(of: id, at: now, into: &outbox)
         forgetUnused(at: now, into: &outbox)
+    }
+
+    /// What waited for a stand-by gateway to be heard.
+    private mutating func promoteAll(
+        to gateway: GatewayID,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        for resource in authorized where authorizations[resource]?.standby?.gateway == gateway {
+            promote(resource, at: now)
+            drain(resource, at: now, into: &outbox)
+        }
     }
 
     /// Resources leased at a gateway that were used lately, or are waited for.
@@ -194,29 +258,33 @@ extension Client {
         }
     }
 
-    /// A gateway is not reached any more: what it served goes to the stand-by, or is asked for.
+    /// A gateway is not heard any more: what it served goes to the stand-by where there is one,
+    /// else another one is asked for. Its leases stay: it may be heard again before that.
     mutating func lose(_ place: Int, at now: Instant, into outbox: inout Outbox) {
+        guard gateways[place].health != .lost else { return }
         gateways[place].health = .lost
+        gateways[place].isSuspect = true
+        gateways[place].lostAt = now
         let id = gateways[place].id
         let active = inUse(at: id, now)
         changed()
-        for resource in authorized where authorizations[resource]?.lease?.gateway == id {
-            authorizations[resource]?.exclude(id, at: now)
-            if let standby = authorizations[resource]?.standby, standby.endsAt > now {
-                authorizations[resource]?.lease = standby
-                authorizations[resource]?.lastGateway = standby.gateway
+        for resource in authorized {
+            if authorizations[resource]?.standby?.gateway == id {
                 authorizations[resource]?.standby = nil
-                drain(resource, at: now, into: &outbox)
-            } else if active.contains(resource), isPortalConnected,
-                authorizations[resource]?.request == nil
-            {
-                request(resource, isStandby: false, at: now)
+                authorizations[resource]?.exclude(id, at: now)
             }
+            guard authorizations[resource]?.lease?.gateway == id else { continue }
+            authorizations[resource]?.exclude(id, at: now)
+            promote(resource, at: now)
+            drain(resource, at: now, into: &outbox)
         }
+        if !active.isEmpty { call(place, at: now) }
         computeDeadline()
+        forgetUnused(at: now, into: &outbox)
     }
 
-    /// A gateway said goodbye: nothing of it is of use any more.
+    /// A gateway said goodbye: nothing of it is of use any more. What is in use is asked for again
+    /// at once.
     mutating func leave(
         _ peer: PeerIndex,
         _ reason: ControlFrame.Goodbye,
@@ -226,13 +294,30 @@ extension Client {
         guard let place = gatewayPlace(of: peer) else { return }
         let id = gateways[place].id
         output(.event(.gatewayLeft(id)))
+        let active = inUse(at: id, now)
+        gateways[place].health = .lost
         // One whose leases are over is as good as any for the next one.
-        if reason != .finished { lose(place, at: now, into: &outbox) }
-        for resource in authorized where authorizations[resource]?.lease?.gateway == id {
+        let isGone = reason != .finished
+        for resource in authorized where authorizations[resource]?.uses(id) == true {
+            if isGone { authorizations[resource]?.exclude(id, at: now) }
+            if authorizations[resource]?.standby?.gateway == id {
+                authorizations[resource]?.standby = nil
+            }
+            guard authorizations[resource]?.lease?.gateway == id else { continue }
             authorizations[resource]?.lease = nil
+            authorizations[resource]?.requestedAt = nil
+            promote(resource, at: now)
+            if isGone, active.contains(resource), isPortalConnected,
+                authorizations[resource]?.lease == nil
+            {
+                request(resource, isStandby: false, at: now)
+            }
         }
         remove(id, goodbye: nil, at: now, into: &outbox)
         changed()
+        for resource in authorized where authorizations[resource]?.lease != nil {
+            drain(resource, at: now, into: &outbox)
+        }
     }
 
     /// Ends what no lease needs any more.
@@ -246,6 +331,12 @@ extension Client {
         for id in unused { remove(id, goodbye: .finished, at: now, into: &outbox) }
     }
 
+    /// What a gateway carried goes elsewhere now, or nowhere: applications that wait shall notice.
+    mutating func stirConnections(by id: GatewayID, at now: Instant) {
+        guard let gateway = gateways.first(where: { $0.id == id }) else { return }
+        connections.stir(gateway.peer, at: now)
+    }
+
     private mutating func remove(
         _ id: GatewayID,
         goodbye: ControlFrame.Goodbye?,
@@ -254,6 +345,7 @@ extension Client {
     ) {
         guard let place = gateways.firstIndex(where: { $0.id == id }) else { return }
         let gateway = gateways.remove(at: place)
+        connections.stir(gateway.peer, at: now)
         forgetNames(of: gateway.peer)
         pool.remove(gateway.peer, goodbye: goodbye, at: now, into: &outbox)
     }

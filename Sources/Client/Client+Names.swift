@@ -16,7 +16,8 @@ extension Client {
         into outbox: inout Outbox
     ) {
         guard let name = stub?.proxies.name(of: key.slot) else { return }
-        if let known = names[key], known.resource == resource, known.state == .active { return }
+        let known = names[key].flatMap { $0.resource == resource ? $0 : nil }
+        if known?.state == .active { return }
         guard names.count < NameOnGateway.Limits.names || names[key] != nil else { return }
         epoch += 1
         names[key] = NameOnGateway(
@@ -24,22 +25,59 @@ extension Client {
             name: name.description,
             proxies: proxies(of: key.slot),
             epoch: epoch,
-            state: .told(
-                nextSend: now,
-                patienceEnd: now.advanced(by: NameOnGateway.Limits.patience),
-                isGranted: isGranted
-            )
+            state: .unanswered(isGranted: isGranted),
+            telling: NameOnGateway.Telling(since: now, nextSend: now),
+            toldAt: now,
+            wasActive: known?.wasActive ?? false
         )
+        begin(key, at: now, into: &outbox)
+    }
+
+    /// Tells a name again that packets pass for: the gateway may have lost it.
+    mutating func retell(_ key: NameKey, at now: Instant, into outbox: inout Outbox) {
+        guard var known = names[key], known.toldAt.duration(to: now) >= Self.retellGap else {
+            return
+        }
+        if case .inactive = known.state { return }
+        epoch += 1
+        (known.epoch, known.toldAt) = (epoch, now)
+        known.proxies = proxies(of: key.slot)
+        known.telling = NameOnGateway.Telling(since: now, nextSend: now)
+        names[key] = known
+        begin(key, at: now, into: &outbox)
+    }
+
+    private static var retellGap: Duration { NameOnGateway.Limits.retellGap }
+
+    private mutating func begin(_ key: NameKey, at now: Instant, into outbox: inout Outbox) {
         if !toldNames.contains(key) { toldNames.append(key) }
         sendName(key, at: now, into: &outbox)
         computeDeadline()
     }
 
+    /// Tells a gateway again of the names in use there: of one resource, or of all.
+    mutating func retellNames(
+        of resource: ResourceID?,
+        at peer: PeerIndex,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        let keys = names.filter { entry in
+            entry.key.peer == peer && entry.value.state == .active
+                && (resource == nil || entry.value.resource == resource)
+        }.keys.sorted { $0.slot < $1.slot }
+        let used = keys.filter { key in
+            guard let last = stub?.proxies.lastPacket(of: key.slot) else { return false }
+            return last.duration(to: now) < NameOnGateway.Limits.useTime
+        }
+        for key in used.prefix(NameOnGateway.Limits.retold) {
+            retell(key, at: now, into: &outbox)
+        }
+    }
+
     /// Sends a names frame now; the next one is due after the gap.
     mutating func sendName(_ key: NameKey, at now: Instant, into outbox: inout Outbox) {
-        guard var known = names[key],
-            case .told(_, let patienceEnd, let isGranted) = known.state
-        else { return }
+        guard let known = names[key], var telling = known.telling else { return }
         let frame = ControlFrame.names(
             ControlFrame.Names(
                 epoch: known.epoch,
@@ -49,16 +87,15 @@ extension Client {
             )
         )
         let outcome = pool.send(frame, to: key.peer, at: now, into: &outbox)
-        // While there is no session, patience has not begun.
-        let end =
-            outcome == .connecting
-            ? now.advanced(by: NameOnGateway.Limits.patience) : patienceEnd
-        known.state = .told(
-            nextSend: now.advanced(by: NameOnGateway.Limits.resendGap),
-            patienceEnd: end,
-            isGranted: isGranted
-        )
-        names[key] = known
+        let gaps = NameOnGateway.Limits.resendGaps
+        telling.nextSend = now.advanced(by: gaps[min(telling.sends, gaps.count - 1)])
+        if outcome == .connecting {
+            // While there is no session, patience has not begun.
+            telling.since = now
+        } else {
+            telling.sends += 1
+        }
+        names[key]?.telling = telling
     }
 
     /// A gateway said what became of a name.
@@ -74,9 +111,11 @@ extension Client {
         else { return }
         let key = NameKey(peer: peer, slot: slot)
         toldNames.removeAll { $0 == key }
+        known.telling = nil
         switch answer.status {
         case .active:
             known.state = .active
+            known.wasActive = true
             stub?.proxies.setFamilies(
                 of: slot,
                 ipv4: answer.families.contains(.ipv4),
@@ -124,28 +163,47 @@ extension Client {
         toldNames.removeAll { $0.peer == peer }
     }
 
-    /// A gateway does not know the names of one resource any more.
+    /// A gateway does not know the names of one resource any more; packets tell it again.
     mutating func forgetNames(of peer: PeerIndex, for resource: ResourceID) {
-        names = names.filter { $0.key.peer != peer || $0.value.resource != resource }
-        toldNames.removeAll { names[$0] == nil }
+        let concerned = names.filter { $0.key.peer == peer && $0.value.resource == resource }
+        for key in concerned.keys.sorted(by: { $0.slot < $1.slot }) {
+            guard names[key]?.wasActive == true else {
+                names[key] = nil
+                continue
+            }
+            names[key]?.state = .unanswered(isGranted: false)
+            names[key]?.telling = nil
+        }
+        toldNames.removeAll { names[$0]?.telling == nil }
     }
 
-    /// Repeats frames that nobody answered, and gives up on what got no answer.
+    /// Repeats frames that nobody answered, and gives up on what never was answered.
     mutating func advanceNames(to now: Instant, into outbox: inout Outbox) {
         for key in toldNames {
-            guard let known = names[key],
-                case .told(let nextSend, let patienceEnd, _) = known.state
-            else { continue }
-            if patienceEnd <= now {
+            guard let known = names[key], let telling = known.telling else { continue }
+            if known.state == .unanswered(isGranted: false), !known.wasActive,
+                telling.patienceEnd <= now
+            {
                 let end = now.advanced(by: NameOnGateway.Limits.patience)
                 names[key]?.state = .inactive(.unresolved, until: end)
-                toldNames.removeAll { $0 == key }
+                giveUp(key)
                 changed()
                 drain(known.resource, at: now, into: &outbox)
-            } else if nextSend <= now {
-                sendName(key, at: now, into: &outbox)
+            } else if telling.nextSend <= now {
+                if telling.sends >= NameOnGateway.Limits.sends {
+                    giveUp(key)
+                } else {
+                    sendName(key, at: now, into: &outbox)
+                    computeDeadline()
+                }
             }
         }
+    }
+
+    private mutating func giveUp(_ key: NameKey) {
+        names[key]?.telling = nil
+        toldNames.removeAll { $0 == key }
+        computeDeadline()
     }
 
     /// Tells the gateways of names whose addresses were given back.
@@ -169,4 +227,9 @@ extension Client {
             sources.removeAll()
         }
     }
+}
+
+extension NameOnGateway.Telling {
+    /// When a name that never was answered counts as not served.
+    var patienceEnd: Instant { since.advanced(by: NameOnGateway.Limits.patience) }
 }

@@ -72,10 +72,48 @@ extension Client {
             counters.spoofed += 1
             return
         }
+        if let quoted { heed(header, about: quoted, from: peer, at: now, into: &outbox) }
         if let place = stub?.proxies.place(of: header.source) {
             stub?.proxies.notePacket(place.slot, at: now)
         }
         coalescer.commit(byteCount: byteCount, header: header, in: &outbox)
+    }
+
+    /// An error of a gateway about something that it should serve: it may have lost a name or a
+    /// lease that we believe in, so it is told again.
+    private mutating func heed(
+        _ header: PacketHeader,
+        about quoted: PacketHeader,
+        from peer: PeerIndex,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        guard header.saysNotServed else { return }
+        if let slot = stub?.proxies.place(of: quoted.destination)?.slot {
+            let key = NameKey(peer: peer, slot: slot)
+            let before = epoch
+            if names[key]?.state == .active { retell(key, at: now, into: &outbox) }
+            if epoch != before { counters.retold += 1 }
+        }
+        guard header.saysProhibited, isPortalConnected,
+            let id = resource(of: quoted), let authorization = authorizations[id],
+            let place = gatewayPlace(of: peer), authorization.lease?.gateway == gateways[place].id,
+            authorization.request == nil, authorization.requestEarliest(now) <= now
+        else { return }
+        counters.retold += 1
+        request(id, isStandby: false, at: now)
+    }
+
+    /// The resource that a packet of ours was for, as it would be chosen now.
+    private mutating func resource(of header: PacketHeader) -> ResourceID? {
+        let choice: Router.Choice
+        if let slot = stub?.proxies.place(of: header.destination)?.slot {
+            choice = router.choose(among: stub?.resources(of: slot) ?? [], for: header)
+        } else {
+            choice = router.choose(for: header)
+        }
+        if case .resource(let id) = choice { return id }
+        return nil
     }
 
     /// A packet's header, and that of the packet that an ICMP error is about.
@@ -117,5 +155,19 @@ extension Client {
             authorizations[id]?.lease?.gateway == gateway.id
                 || authorizations[id]?.standby?.gateway == gateway.id
         }
+    }
+}
+
+extension PacketHeader {
+    /// An ICMP error that says that nobody serves the address, or that it is forbidden.
+    var saysNotServed: Bool {
+        guard isICMPError, icmpType == ICMPType.unreachable(family) else { return false }
+        return saysProhibited || (source.isIPv4 ? icmpCode <= 1 : icmpCode == 0 || icmpCode == 3)
+    }
+
+    /// An ICMP error that says that it is forbidden by an administrator.
+    var saysProhibited: Bool {
+        isICMPError && icmpType == ICMPType.unreachable(family)
+            && icmpCode == (source.isIPv4 ? 13 : 1)
     }
 }

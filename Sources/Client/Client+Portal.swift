@@ -11,11 +11,19 @@ extension Client {
         at now: Instant,
         into outbox: inout Outbox
     ) {
+        noteTurn(at: now, into: &outbox)
         switch command {
         case .portal(let message): receive(message, at: now, into: &outbox)
         case .portalConnected(let isConnected):
             isPortalConnected = isConnected
-            if isConnected { portalRefusal = nil } else { revisions.reconnected() }
+            if isConnected {
+                portalRefusal = nil
+                helloLeases = heldLeases(at: now)
+                relays.forgetTold(at: now)
+                tellCandidates()
+            } else {
+                revisions.reconnected()
+            }
         case .hostResolvers(let resolvers):
             hostResolvers = resolvers
             configure()
@@ -30,105 +38,12 @@ extension Client {
             router.isInternetOn = isOn
             changed()
             configure()
+        case .relayStream(let id, let bridge):
+            setRelayStream(id, bridge: bridge, at: now, into: &outbox)
         case .flushNames: configure(flushesCaches: true)
         case .shutdown: shutDown(at: now, into: &outbox)
         }
         settle(at: now, into: &outbox)
-    }
-
-    public mutating func advance(to now: Instant, into outbox: inout Outbox) {
-        pool.advance(to: now, into: &outbox)
-        stub?.advance(to: now)
-        advanceNames(to: now, into: &outbox)
-        advanceAuthorizations(to: now, into: &outbox)
-        let waiting = draining
-        draining = []
-        for id in waiting { drain(id, at: now, into: &outbox) }
-        settle(at: now, into: &outbox)
-    }
-
-    /// What follows from anything that happened: the pool's events, releases, records, deadlines.
-    mutating func settle(at now: Instant, into outbox: inout Outbox) {
-        handleEvents(at: now, into: &outbox)
-        releaseNames(at: now, into: &outbox)
-        sendReplies(into: &outbox)
-        if isDeadlineStale { findDeadline() }
-    }
-
-    /// Queues an output; a full queue is counted.
-    mutating func output(_ output: Output) {
-        if !outputs.append(output) { counters.outputsRefused += 1 }
-    }
-
-    /// Something changed that decisions rest on.
-    mutating func changed() {
-        flows.removeAll()
-        sources.removeAll()
-        computeDeadline()
-    }
-
-    /// The next deadline must be looked for again.
-    mutating func computeDeadline() { isDeadlineStale = true }
-
-    private mutating func findDeadline() {
-        isDeadlineStale = false
-        ownDeadline = nil
-        for id in authorized {
-            let next = authorizations[id]?.nextDeadline(isPortalConnected: isPortalConnected)
-            ownDeadline = Self.earlier(ownDeadline, next)
-        }
-        for key in toldNames {
-            guard case .told(let nextSend, let patienceEnd, _) = names[key]?.state else { continue }
-            ownDeadline = Self.earlier(ownDeadline, min(nextSend, patienceEnd))
-        }
-    }
-
-    private mutating func advanceAuthorizations(to now: Instant, into outbox: inout Outbox) {
-        guard let deadline = ownDeadline, deadline <= now else { return }
-        computeDeadline()
-        var hasEnded = false
-        for id in authorized {
-            guard let authorization = authorizations[id] else { continue }
-            if let lease = authorization.lease, lease.endsAt <= now {
-                authorizations[id]?.lease = nil
-                hasEnded = true
-            }
-            if let standby = authorization.standby, standby.endsAt <= now {
-                authorizations[id]?.standby = nil
-                hasEnded = true
-            }
-            if let denial = authorization.denial, denial.until <= now {
-                authorizations[id]?.denial = nil
-            }
-            refuseExpired(id, at: now, into: &outbox)
-            if !authorization.held.isEmpty { kick(id, at: now) }
-        }
-        if hasEnded {
-            changed()
-            forgetUnused(at: now, into: &outbox)
-        }
-    }
-
-    private mutating func setLocalAddresses(
-        _ addresses: [IPAddress],
-        port: UInt16,
-        at now: Instant,
-        into outbox: inout Outbox
-    ) {
-        let endpoints = addresses.filter { address in
-            !plan.all.contains { $0.contains(address) }
-        }.map { Endpoint($0, port: port) }
-        let told = endpoints.map { Control.Candidate(kind: .host, endpoint: $0) }
-        guard told != candidates else { return }
-        candidates = told
-        pool.setLocalCandidates(
-            endpoints.map { Peering.Candidate(.host, $0) },
-            at: now,
-            into: &outbox
-        )
-        if isPortalConnected {
-            output(.toPortal(.candidates(FromRole.CandidatesChanged(candidates: told))))
-        }
     }
 
     private mutating func shutDown(at now: Instant, into outbox: inout Outbox) {
@@ -137,6 +52,7 @@ extension Client {
         for gateway in gateways {
             pool.remove(gateway.peer, goodbye: .shutdown, at: now, into: &outbox)
         }
+        pool.closeRelays(at: now, into: &outbox)
         gateways = []
         (names, toldNames) = ([:], [])
         for id in authorized {
@@ -161,7 +77,8 @@ extension Client {
         case .changes(let changes): receiveChanges(changes, at: now, into: &outbox)
         case .authorized(let authorized): receiveAuthorized(authorized, at: now, into: &outbox)
         case .denied(let denied): receiveDenied(denied, at: now, into: &outbox)
-        case .leaseExtended(let extended): receiveLeaseExtended(extended, at: now)
+        case .leaseExtended(let extended):
+            receiveLeaseExtended(extended, at: now, into: &outbox)
         case .leaseEnded(let ended): receiveLeaseEnded(ended, at: now, into: &outbox)
         case .resourceChanged(let changed): forgetDenial(changed.resource)
         case .gatewayCandidates(let candidates):
@@ -171,6 +88,7 @@ extension Client {
         case .refusal(let refusal):
             portalRefusal = refusal
             output(.event(.refused(refusal)))
+        case .relays(let list): setRelays(list.relays, at: now, into: &outbox)
         case .unknown: break
         }
     }
@@ -193,8 +111,13 @@ extension Client {
         for resource in welcome.resources { set(resource, at: now, into: &outbox) }
         // Whatever changed while nobody could tell.
         for id in authorized { forgetDenial(id) }
+        setRelays(welcome.relays, at: now, into: &outbox)
+        reconcile(welcome.leases, at: now, into: &outbox)
         configure()
         askAgain(at: now)
+        for place in gateways.indices where gateways[place].isSuspect {
+            call(place, at: now)
+        }
     }
 
     private mutating func receiveChanges(
@@ -220,6 +143,41 @@ extension Client {
             }
         }
         configure()
+    }
+
+    /// The leases that live, for hello.
+    func heldLeases(at now: Instant) -> [LeaseID] {
+        authorized.flatMap { authorizations[$0]?.leases(at: now) ?? [] }.map(\.id)
+    }
+
+    /// Takes over which of the leases that hello told of are still live; nil tells nothing.
+    private mutating func reconcile(
+        _ states: [LeaseState]?,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
+        guard let states else { return }
+        let told = helloLeases
+        helloLeases = []
+        for state in states {
+            let extended = ToClient.LeaseExtended(
+                lease: state.lease,
+                lifetimeSeconds: state.lifetimeSeconds
+            )
+            receiveLeaseExtended(extended, at: now, into: &outbox)
+        }
+        for id in authorized {
+            for lease in authorizations[id]?.leases(at: now) ?? []
+            where told.contains(lease.id) && !states.contains(where: { $0.lease == lease.id }) {
+                let ended = ToClient.LeaseEnded(
+                    lease: lease.id,
+                    resource: id,
+                    code: "ended",
+                    sentence: "It ended while the portal could not say so."
+                )
+                receiveLeaseEnded(ended, at: now, into: &outbox)
+            }
+        }
     }
 
     /// After a new session the portal may not know what was asked: the same questions again, which
@@ -292,92 +250,5 @@ extension Client {
         for id in authorized where Router.isWithheld(id) { forgetDenial(id) }
         configuration.flushesCaches = true
         changed()
-    }
-
-    static func protectedName(_ resource: ResourceForClient) -> ProtectedName? {
-        // A pattern that this version cannot read protects nothing.
-        guard let text = resource.pattern, let pattern = try? NamePattern(text) else { return nil }
-        return ProtectedName(id: resource.id, pattern: pattern, families: resource.family)
-    }
-}
-
-// MARK: - Resources
-
-extension Client {
-    /// Takes over a resource. What its leases rest on being other than before, they end.
-    private mutating func set(
-        _ resource: ResourceForClient,
-        at now: Instant,
-        into outbox: inout Outbox
-    ) {
-        let old = router[resource.id]
-        guard old != resource else { return }
-        if let old,
-            old.address != resource.address || old.site != resource.site
-                || old.alias != resource.alias
-        {
-            remove(resource.id, at: now, into: &outbox)
-        }
-        router.set(resource)
-        if let name = Self.protectedName(resource) {
-            if stub?.setResource(name) ?? false { configuration.flushesCaches = true }
-        }
-        forgetDenial(resource.id)
-        changed()
-    }
-
-    /// A resource is gone: its leases end, its names are anybody's, what waits is refused.
-    private mutating func remove(
-        _ id: ResourceID,
-        at now: Instant,
-        into outbox: inout Outbox
-    ) {
-        router.remove(id)
-        if stub?.removeResource(id) ?? false { configuration.flushesCaches = true }
-        let held = authorizations[id]?.held.takeAll() ?? []
-        authorizations[id] = nil
-        authorized.removeAll { $0 == id }
-        names = names.filter { $0.value.resource != id }
-        toldNames.removeAll { names[$0] == nil }
-        changed()
-        for packet in held where outbox.hasTunnelRoom(packets: 1, byteCount: Limits.tunnelRoom) {
-            guard let header = try? PacketHeader(packet.bytes.rawSpan) else { continue }
-            refuse(.prohibited, packet.bytes.rawSpan, header, into: &outbox)
-        }
-        forgetUnused(at: now, into: &outbox)
-    }
-
-    /// Puts out what the host must set up, when it is other than before.
-    mutating func configure(flushesCaches: Bool = false) {
-        let upstreams = upstreams
-        if stub?.setUpstreams(upstreams) ?? false { configuration.flushesCaches = true }
-        guard let identity else { return }
-        var next = HostConfiguration()
-        next.tunnel = identity.tunnel
-        next.routes = plan.all + router.routes
-        switch stub {
-        case .some(let stub): next.sentinels = stub.sentinels.addresses
-        case .none: break
-        }
-        next.search = dns.search
-        next.domains = domains
-        next.flushesCaches = flushesCaches || configuration.flushesCaches
-        configuration.flushesCaches = false
-        guard next != configuration else { return }
-        configuration = next
-        configuration.flushesCaches = false
-        output(.configure(next))
-    }
-
-    /// The fixed tails of all patterns, without those below another one.
-    private var domains: [String] {
-        let suffixes = router.ids.compactMap { id in
-            router[id].flatMap(Self.protectedName)?.pattern.literalSuffix
-        }.sorted()
-        var covering: [Name] = []
-        for suffix in suffixes where !covering.contains(where: suffix.isAtOrBelow) {
-            covering.append(suffix)
-        }
-        return covering.map(\.description)
     }
 }

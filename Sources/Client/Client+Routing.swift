@@ -96,8 +96,8 @@ extension Client {
         at now: Instant,
         into outbox: inout Outbox
     ) -> Route {
-        // An error about a flow that has no lease any more is of no use to anybody.
-        if header.isICMPError, authorizations[id]?.lease == nil { return .drop }
+        // The end of a flow that has no lease any more is of no use to anybody.
+        if header.endsFlow, authorizations[id]?.lease == nil { return .drop }
         var authorization = authorization(of: id)
         authorization.lastUsed = now
         if slot >= 0, let name = stub?.proxies.name(of: slot) {
@@ -109,12 +109,31 @@ extension Client {
             return .refuse(Self.refusal(of: denial))
         }
         guard let lease = authorization.lease, lease.endsAt > now,
-            let gateway = gateways.first(where: { $0.id == lease.gateway }),
-            gateway.health == .connected
+            let gateway = gateways.first(where: { $0.id == lease.gateway })
         else { return .hold(id) }
+        guard gateway.health == .connected else {
+            return routeToSilent(gateway, authorization, header, id, at: now)
+        }
         let way = Way(peer: gateway.peer, slot: slot, resource: id, end: lease.endsAt)
         guard slot >= 0 else { return .send(way) }
         return routeToTold(way, id, at: now, into: &outbox)
+    }
+
+    /// The gateway is not heard, or not yet: packets wait. Where that has lasted for long and the
+    /// portal knows of no other gateway, new flows are told at once; running ones may still live.
+    private mutating func routeToSilent(
+        _ gateway: GatewayOnClient,
+        _ authorization: Authorization,
+        _ header: PacketHeader,
+        _ id: ResourceID,
+        at now: Instant
+    ) -> Route {
+        guard authorization.isAlone, let lostAt = gateway.lostAt,
+            lostAt.duration(to: now) >= HeldPackets.Limits.patience, !header.isRunningTCP
+        else { return .hold(id) }
+        kick(id, at: now)
+        counters.unreachable += 1
+        return .refuse(.hostUnreachable)
     }
 
     /// A name must be known to its gateway before packets for it make sense there.
@@ -131,7 +150,11 @@ extension Client {
         }
         switch known.state {
         case .active: return .send(way)
-        case .told(_, _, let isGranted): return isGranted ? .send(way) : .hold(id)
+        case .unanswered(let isGranted):
+            if known.telling == nil {
+                tell(key, of: id, isGranted: isGranted, at: now, into: &outbox)
+            }
+            return isGranted ? .send(way) : .hold(id)
         case .inactive(let status, let until):
             guard until > now else {
                 tell(key, of: id, isGranted: false, at: now, into: &outbox)
@@ -146,4 +169,12 @@ extension Client {
     static func refusal(of denial: Authorization.Denial) -> IP.Refusal {
         denial.refusal.code == .offline ? .hostUnreachable : .prohibited
     }
+}
+
+extension PacketHeader {
+    /// An error about a packet, or the reset of a connection.
+    var endsFlow: Bool { isICMPError || isTCP && tcpFlags.contains(.rst) }
+
+    /// A segment of a TCP connection that is past its first one.
+    var isRunningTCP: Bool { isTCP && !tcpFlags.contains(.syn) }
 }

@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 public import Control
 public import IP
 internal import Peering
@@ -25,6 +25,10 @@ extension Client {
         public var gateways: [GatewayStatus]
         /// Nameservers that the host is given, and whom they stand for.
         public var nameservers: [NameserverStatus]
+        /// The relays that the portal dealt.
+        public var relays: [RelayState]
+        /// Where gateways may reach us.
+        public var candidates: [Control.Candidate]
         /// DNS queries that came since the start.
         public var queries: UInt64
     }
@@ -75,12 +79,40 @@ extension Client {
         public var local: String?
         /// `direct` or `relayed`.
         public var path: String
+        /// How the path's worse end became known: `host`, `server-reflexive`, `peer-reflexive`,
+        /// `relayed`.
+        public var kind: String
+        /// Our own relay that the path goes through; nil: none.
+        public var relay: String?
+        /// Seconds since the session began.
+        public var connectedSeconds: Int64?
+        /// Seconds since packets take this path.
+        public var pathSeconds: Int64?
         /// The path's round trip in microseconds; nil before it was measured.
         public var roundTripMicroseconds: Int64?
         public var bytesIn: UInt64
         public var bytesOut: UInt64
         /// Seconds since something was heard.
         public var silentSeconds: Int64?
+    }
+
+    /// One relay.
+    public struct RelayState: Hashable, Sendable, Codable {
+        public var id: RelayID
+        /// Where it stands, in the account's own words.
+        public var region: String?
+        /// Where it is reached; nil while it is in reserve.
+        public var server: String?
+        /// Whether it lends us an address.
+        public var isUsable: Bool
+        /// Whether it is reached over TCP or TLS, because UDP does not get through.
+        public var isStream: Bool
+        /// Its round trip in microseconds; nil before it was measured.
+        public var roundTripMicroseconds: Int64?
+        /// Our addresses as it sees them.
+        public var mapped: [Endpoint]
+        /// The addresses that it lends us.
+        public var relayed: [Endpoint]
     }
 
     /// One nameserver.
@@ -102,7 +134,22 @@ extension Client {
             resources: router.ids.compactMap { id in router[id].map { status(of: $0, at: now) } },
             gateways: gateways.map { status(of: $0, at: now) },
             nameservers: nameservers,
+            relays: pool.relayStatuses.map { state(of: $0) },
+            candidates: candidates,
             queries: queries
+        )
+    }
+
+    private func state(of relay: Peering.RelayStatus) -> RelayState {
+        RelayState(
+            id: RelayID(relay.id),
+            region: relays.list.first { $0.id.text == relay.id }?.region,
+            server: relay.server?.description,
+            isUsable: relay.isUsable,
+            isStream: relay.isStream,
+            roundTripMicroseconds: relay.roundTrip.map { $0.nanoseconds / 1000 },
+            mapped: relay.mapped,
+            relayed: relay.relayed
         )
     }
 
@@ -171,10 +218,18 @@ extension Client {
             remote: peer?.remote?.description,
             local: local == .unspecified ? nil : local.address.description,
             path: peer?.kind == .relayed ? "relayed" : "direct",
+            kind: peer.map { Control.Candidate.Kind($0.kind).rawValue } ?? "none",
+            relay: peer?.relay,
+            connectedSeconds: gateway.connectedSince.map { Self.seconds(since: $0, now) },
+            pathSeconds: gateway.pathSince.map { Self.seconds(since: $0, now) },
             roundTripMicroseconds: peer?.roundTrip.map { $0.nanoseconds / 1000 },
             bytesIn: peer?.bytesIn ?? 0,
             bytesOut: peer?.bytesOut ?? 0,
-            silentSeconds: peer?.lastHeard.map { $0.duration(to: now).components.seconds }
+            silentSeconds: peer?.lastHeard.map { Self.seconds(since: $0, now) }
         )
+    }
+
+    private static func seconds(since start: Instant, _ now: Instant) -> Int64 {
+        start.duration(to: now).components.seconds
     }
 }

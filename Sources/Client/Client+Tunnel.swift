@@ -12,6 +12,7 @@ extension Client {
         at now: Instant,
         into outbox: inout Outbox
     ) -> Int {
+        noteTurn(at: now, into: &outbox)
         var taken = 0
         for index in batch.indices {
             let isTaken =
@@ -54,6 +55,7 @@ extension Client {
             switch pool.send(bytes, offload, header: header, to: peer, at: now, into: &outbox) {
             case .sent:
                 if flow.slot >= 0 { stub?.proxies.notePacket(flow.slot, at: now) }
+                connections.note(header, by: peer, at: now)
                 return true
             case .noRoom: return false
             case .refused: return true
@@ -111,6 +113,7 @@ extension Client {
             case .sent:
                 flows.insert(header, peer: way.peer, slot: way.slot, end: way.end, at: now)
                 if way.slot >= 0 { stub?.proxies.notePacket(way.slot, at: now) }
+                connections.note(header, by: way.peer, at: now)
             case .noRoom: return false
             case .connecting, .unknown:
                 guard let resource = way.resource else { break }
@@ -124,6 +127,18 @@ extension Client {
         case .drop: break
         }
         return true
+    }
+
+    /// Makes applications speak whose connections went elsewhere while they waited for more.
+    mutating func stirConnections(into outbox: inout Outbox) {
+        while connections.isDue,
+            outbox.hasTunnelRoom(packets: 1, byteCount: Limits.tunnelRoom),
+            let probe = connections.popProbe()
+        {
+            var room = outbox.reserveTunnel(probe.count)
+            room.write(probe.rawSpan, at: 0)
+            outbox.commitTunnel(byteCount: probe.count)
+        }
     }
 
     /// Tells the sender of a packet that it goes no further. The answer comes from the address that

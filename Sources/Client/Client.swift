@@ -25,7 +25,9 @@ public struct Client: ~Copyable, PacketMachine {
         /// Names records written in one turn at most; the rest follows at once.
         static var records: Int { 4096 }
         /// Between two calls for the portal's help with a gateway that is not heard.
-        static var punchInterval: Duration { .seconds(2) }
+        static var callInterval: Duration { .seconds(2) }
+        /// A pause between two turns that is taken for a sleep of the host.
+        static var sleep: Duration { .seconds(60) }
     }
 
     var pool: PeerPool
@@ -42,8 +44,14 @@ public struct Client: ~Copyable, PacketMachine {
     var dns = DNSSettings()
     var withheld: WithheldNames?
     var hostResolvers: [Endpoint] = []
-    var candidates: [Control.Candidate] = []
+    /// Where gateways may reach us: host, server-reflexive, relayed.
+    public internal(set) var candidates: [Control.Candidate] = []
+    /// Whether they changed since the portal was told.
+    var hasCandidatesToTell = false
+    var relays = DealtRelays()
     var isPortalConnected = false
+    /// The leases that the last hello told of, until its welcome.
+    var helloLeases: [LeaseID] = []
     var revisions = RevisionTracker()
     /// Why the portal ended the last session; nil when it did not.
     var portalRefusal: Control.Refusal?
@@ -60,6 +68,7 @@ public struct Client: ~Copyable, PacketMachine {
     var draining: [ResourceID] = []
 
     var flows = FlowCache()
+    var connections = RunningConnections()
     var sources = SourceCache()
     var coalescer = Coalescer()
     var outputs = OutputQueue<Output>(countMax: 4096)
@@ -67,9 +76,8 @@ public struct Client: ~Copyable, PacketMachine {
     /// When `advance` must be called for our own affairs; computed when something changed.
     var ownDeadline: Instant?
     var isDeadlineStale = false
+    var lastTurn: Instant?
     var isShutDown = false
-    /// When the portal was last asked to let gateways open their NATs.
-    var punchedAt: Instant?
     /// What was dropped and why, since the start.
     public internal(set) var counters = ClientCounters()
 
@@ -93,7 +101,12 @@ public struct Client: ~Copyable, PacketMachine {
     public var publicKey: Key { pool.publicKey }
 
     /// The opening of a session with the portal.
-    public func hello(name: String, software: String, os: String) -> FromRole.Hello {
+    public func hello(
+        name: String,
+        software: String,
+        os: String,
+        region: String? = nil
+    ) -> FromRole.Hello {
         FromRole.Hello(
             role: .client,
             name: name,
@@ -102,7 +115,11 @@ public struct Client: ~Copyable, PacketMachine {
             publicKey: keyText,
             candidates: candidates,
             instance: revisions.instance,
-            revision: revisions.revision
+            revision: revisions.revision,
+            leases: authorized.flatMap {
+                [authorizations[$0]?.lease, authorizations[$0]?.standby].compactMap { $0?.id }
+            },
+            region: region
         )
     }
 
@@ -124,7 +141,9 @@ public struct Client: ~Copyable, PacketMachine {
     public mutating func pollOutput() -> Output? { outputs.popFirst() }
 
     public var nextDeadline: Instant? {
-        guard outputs.isEmpty, draining.isEmpty else { return Instant(nanoseconds: 0) }
+        guard outputs.isEmpty, draining.isEmpty, !connections.isDue else {
+            return Instant(nanoseconds: 0)
+        }
         var next = pool.nextDeadline
         next = Self.earlier(next, ownDeadline)
         switch stub {

@@ -21,6 +21,9 @@ extension Client {
         case streamQuery(id: UInt64, sentinel: IPAddress, bytes: [UInt8])
         /// Whether an internet resource takes the traffic to everywhere; on at the start.
         case internetResource(isOn: Bool)
+        /// The stream to a relay that ``Output/connectRelay(_:)`` asked for stands, at the loopback
+        /// endpoint of its bridge; nil: it ended, and may come again.
+        case relayStream(RelayID, bridge: Endpoint?)
         /// The host's DNS caches are to be emptied.
         case flushNames
         /// Say goodbye to all gateways; ``Output/finished`` follows.
@@ -41,6 +44,11 @@ extension Client {
         case configure(HostConfiguration)
         /// Answer on a TCP connection; nil closes it.
         case streamAnswer(id: UInt64, bytes: [UInt8]?)
+        /// A relay does not answer by UDP: keep a stream to it, and say so by
+        /// ``Command/relayStream(_:bridge:)``.
+        case connectRelay(RelayForRole)
+        /// The stream to a relay is not needed any more.
+        case disconnectRelay(RelayID)
         /// Something that people may want to know.
         case event(Event)
         /// After ``Command/shutdown``: empty the outbox, then stop.
@@ -107,6 +115,12 @@ public struct ClientCounters: Sendable, Equatable {
     public var outputsRefused: UInt64 = 0
     /// Packets kept for a lease, a path or a name.
     public var held: UInt64 = 0
+    /// Times that something was sent to a gateway and nothing was heard.
+    public var distresses: UInt64 = 0
+    /// Times that packets to a gateway took another path.
+    public var pathChanges: UInt64 = 0
+    /// Errors of gateways that made the client tell a name again, or ask for a lease again.
+    public var retold: UInt64 = 0
     /// Kept packets that gave way to later ones.
     public var overflowed: UInt64 = 0
 

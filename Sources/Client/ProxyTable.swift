@@ -174,6 +174,11 @@ extension ProxyTable {
         if slots[slot].lastUse.duration(to: now) > .seconds(60) { touch(slot, at: now) }
     }
 
+    /// When the last packet to or from the name's addresses passed; nil: none since the start.
+    func lastPacket(of slot: Int) -> Instant? {
+        slots.indices.contains(slot) && slots[slot].name != nil ? slots[slot].lastPacket : nil
+    }
+
     /// The gateway said which families the name has; kept with it.
     public mutating func setFamilies(of slot: Int, ipv4: Bool, ipv6: Bool) {
         guard slots.indices.contains(slot), slots[slot].name != nil else { return }

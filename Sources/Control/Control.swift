@@ -1,8 +1,8 @@
 // # Control
 //
-// What clients, gateways and the portal say to each other, as values: messages, the facts in them,
-// refusals, tokens, protocol versions; and the parts of a session that both ends share as machines
-// without input and output: revisions, back-off, heartbeat, answers to repeated requests.
+// What clients, gateways, relays and the portal say to each other, as values: messages, the facts
+// in them, refusals, tokens, protocol versions; and the parts of a session that both ends share as
+// machines without input and output: revisions, back-off, heartbeat, answers to repeated requests.
 //
 // A message is one JSON object in one text frame, `{"type":"…", …}`; types are kebab-case, keys are
 // camelCase, durations are whole seconds, keys are base64, addresses are text. Unknown fields are
@@ -19,6 +19,10 @@ public enum ChannelLimits {
     public static var depth: Int { 32 }
     /// Candidates of one peer; further ones are ignored.
     public static var candidates: Int { 12 }
+    /// Relays of one role, and times of relays; further ones are ignored.
+    public static var relays: Int { 16 }
+    /// Addresses of one relay for one transport; further ones are ignored.
+    public static var relayEndpoints: Int { 8 }
     /// Tunnel, proxy or sentinel addresses, and prefixes, in one list.
     public static var addresses: Int { 64 }
     /// Traffic filters of one resource.

@@ -1,11 +1,21 @@
 public import IP
 
-/// What a client or a gateway says to the portal.
+/// What a client, a gateway or a relay says to the portal.
 public enum FromRole: ControlMessage {
-    /// Opens a session.
+    /// Opens the session of a client or gateway.
     case hello(Hello)
+    /// Opens the session of a relay.
+    case relayHello(RelayHello)
     /// A client wants to reach a resource.
     case authorize(Authorize)
+    /// A client needs leases no longer.
+    case release(Release)
+    /// A client hears nothing of a gateway, and wants to be probed by it.
+    case punch(Punch)
+    /// How long relays take to answer a client or gateway.
+    case relayTimes(RelayTimes)
+    /// How a relay is doing.
+    case relayReport(RelayReport)
     /// Its own addresses changed.
     case candidates(CandidatesChanged)
     /// A gateway took a grant, or says why not.
@@ -44,8 +54,10 @@ extension FromRole {
         public var instance: String?
         /// The last revision seen of that instance.
         public var revision: UInt64?
-        /// A gateway's live leases; nil where there is nothing to tell, unlike none.
+        /// The leases that it holds; nil where there is nothing to tell, unlike none.
         public var leases: [LeaseID]?
+        /// Where it stands, in the account's own words; nil means unknown.
+        public var region: String?
 
         public init(
             versions: [ProtocolVersion] = ProtocolVersion.spoken,
@@ -58,12 +70,14 @@ extension FromRole {
             capabilities: [String] = [],
             instance: String? = nil,
             revision: UInt64? = nil,
-            leases: [LeaseID]? = nil
+            leases: [LeaseID]? = nil,
+            region: String? = nil
         ) {
             (self.versions, self.role, self.name) = (versions, role, name)
             (self.software, self.os, self.publicKey) = (software, os, publicKey)
             (self.candidates, self.capabilities) = (candidates, capabilities)
             (self.instance, self.revision, self.leases) = (instance, revision, leases)
+            self.region = region
         }
     }
 
@@ -81,6 +95,9 @@ extension FromRole {
         public var candidates: [Candidate]
         /// Gateways that refused or did not answer: another one, please.
         public var withoutGateway: [GatewayID]?
+        /// A second lease, at a gateway not in ``withoutGateway``, beside one that stays as it is;
+        /// nil means no.
+        public var standBy: Bool?
 
         public init(
             id: RequestID,
@@ -89,11 +106,12 @@ extension FromRole {
             proxies: [IPAddress] = [],
             connected: [GatewayID] = [],
             candidates: [Candidate] = [],
-            withoutGateway: [GatewayID]? = nil
+            withoutGateway: [GatewayID]? = nil,
+            standBy: Bool? = nil
         ) {
             (self.id, self.resource, self.name, self.proxies) = (id, resource, name, proxies)
             (self.connected, self.candidates) = (connected, candidates)
-            self.withoutGateway = withoutGateway
+            (self.withoutGateway, self.standBy) = (withoutGateway, standBy)
         }
     }
 
@@ -162,7 +180,12 @@ extension FromRole {
     public var type: String {
         switch self {
         case .hello: "hello"
+        case .relayHello: "relay-hello"
         case .authorize: "authorize"
+        case .release: "release"
+        case .punch: "punch"
+        case .relayTimes: "relay-times"
+        case .relayReport: "relay-report"
         case .candidates: "candidates"
         case .grantAnswer: "grant-answer"
         case .report: "report"
@@ -174,7 +197,12 @@ extension FromRole {
     public init(from decoder: any Decoder) throws {
         switch try decoder.messageType() {
         case "hello": self = .hello(try Hello(from: decoder))
+        case "relay-hello": self = .relayHello(try RelayHello(from: decoder))
         case "authorize": self = .authorize(try Authorize(from: decoder))
+        case "release": self = .release(try Release(from: decoder))
+        case "punch": self = .punch(try Punch(from: decoder))
+        case "relay-times": self = .relayTimes(try RelayTimes(from: decoder))
+        case "relay-report": self = .relayReport(try RelayReport(from: decoder))
         case "candidates": self = .candidates(try CandidatesChanged(from: decoder))
         case "grant-answer": self = .grantAnswer(try GrantAnswer(from: decoder))
         case "report": self = .report(try Report(from: decoder))
@@ -190,7 +218,12 @@ extension FromRole {
     private var payload: (any Encodable)? {
         switch self {
         case .hello(let payload): payload
+        case .relayHello(let payload): payload
         case .authorize(let payload): payload
+        case .release(let payload): payload
+        case .punch(let payload): payload
+        case .relayTimes(let payload): payload
+        case .relayReport(let payload): payload
         case .candidates(let payload): payload
         case .grantAnswer(let payload): payload
         case .report(let payload): payload

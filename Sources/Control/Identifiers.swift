@@ -23,6 +23,8 @@ public typealias LeaseID = Identifier<IdentifierTags.Lease>
 public typealias RequestID = Identifier<IdentifierTags.Request>
 /// A policy.
 public typealias PolicyID = Identifier<IdentifierTags.Policy>
+/// A relay.
+public typealias RelayID = Identifier<IdentifierTags.Relay>
 /// A group of actors.
 public typealias GroupID = Identifier<IdentifierTags.Group>
 /// A person or a service account.
@@ -44,6 +46,8 @@ public enum IdentifierTags {
     public enum Request: Sendable {}
     /// See ``PolicyID``.
     public enum Policy: Sendable {}
+    /// See ``RelayID``.
+    public enum Relay: Sendable {}
     /// See ``GroupID``.
     public enum Group: Sendable {}
     /// See ``ActorID``.

@@ -16,6 +16,22 @@ public struct Lease: Hashable, Sendable, Codable {
     public var lifetime: Duration { .seconds(lifetimeSeconds) }
 }
 
+/// A live lease, and what is left of its life.
+public struct LeaseState: Hashable, Sendable, Codable, ListElement {
+    static var listCountMax: Int { ChannelLimits.identifiers }
+
+    public var lease: LeaseID
+    /// Seconds it lives from when the message was written.
+    public var lifetimeSeconds: UInt32
+
+    public init(lease: LeaseID, lifetimeSeconds: UInt32) {
+        (self.lease, self.lifetimeSeconds) = (lease, lifetimeSeconds)
+    }
+
+    /// How long it lives.
+    public var lifetime: Duration { .seconds(lifetimeSeconds) }
+}
+
 /// A client as a gateway needs to know it to talk to it.
 public struct ClientForGateway: Hashable, Sendable, Codable {
     public var id: ClientID

@@ -66,6 +66,8 @@ extension Refusal.Code {
     public static let fault: Self = "fault"
     /// A policy, membership, resource or condition that a lease rested on is gone.
     public static let revoked: Self = "revoked"
+    /// The client gave the lease back.
+    public static let released: Self = "released"
     /// The lease ran out.
     public static let expired: Self = "expired"
 }

@@ -20,6 +20,8 @@ public enum ToClient: ControlMessage {
     case gatewayCandidates(GatewayCandidates)
     /// A gateway has gone.
     case gatewayOffline(GatewayOffline)
+    /// The relays that it may use; replaces the list before.
+    case relays(RelayList)
     /// The session ends, and why.
     case refusal(Refusal)
     /// A message of a later version; to be ignored.
@@ -58,6 +60,11 @@ extension ToClient {
         public var dns: DNSSettings
         /// What it must refuse, by fingerprint; absent means nothing.
         public var withheld: WithheldNames?
+        /// The relays that it may use; nil says nothing, unlike none.
+        public var relays: [RelayForRole]?
+        /// Which of the leases that its hello named are live; the others are over. Nil says
+        /// nothing.
+        public var leases: [LeaseState]?
         /// How often each side sends a heartbeat.
         public var heartbeatSeconds: UInt32
 
@@ -71,12 +78,15 @@ extension ToClient {
             resources: [ResourceForClient] = [],
             dns: DNSSettings = DNSSettings(),
             withheld: WithheldNames? = nil,
+            relays: [RelayForRole]? = nil,
+            leases: [LeaseState]? = nil,
             heartbeatSeconds: UInt32 = 10
         ) {
             (self.version, self.instance, self.revision) = (version, instance, revision)
             (self.account, self.client, self.addresses) = (account, client, addresses)
             (self.resources, self.dns) = (resources, dns)
-            (self.withheld, self.heartbeatSeconds) = (withheld, heartbeatSeconds)
+            (self.withheld, self.relays, self.leases) = (withheld, relays, leases)
+            self.heartbeatSeconds = heartbeatSeconds
         }
     }
 
@@ -223,6 +233,7 @@ extension ToClient {
         case .resourceChanged: "resource-changed"
         case .gatewayCandidates: "gateway-candidates"
         case .gatewayOffline: "gateway-offline"
+        case .relays: "relays"
         case .refusal: "refusal"
         case .unknown(let type): type
         }
@@ -239,6 +250,7 @@ extension ToClient {
         case "resource-changed": self = .resourceChanged(try ResourceChanged(from: decoder))
         case "gateway-candidates": self = .gatewayCandidates(try GatewayCandidates(from: decoder))
         case "gateway-offline": self = .gatewayOffline(try GatewayOffline(from: decoder))
+        case "relays": self = .relays(try RelayList(from: decoder))
         case "refusal": self = .refusal(try Refusal(from: decoder))
         case let type: self = .unknown(type)
         }
@@ -259,6 +271,7 @@ extension ToClient {
         case .resourceChanged(let payload): payload
         case .gatewayCandidates(let payload): payload
         case .gatewayOffline(let payload): payload
+        case .relays(let payload): payload
         case .refusal(let payload): payload
         case .unknown: nil
         }

@@ -14,6 +14,10 @@ public enum ToGateway: ControlMessage {
     case resource(ResourceUpdate)
     /// A client's addresses or keys changed.
     case clientCandidates(ClientCandidates)
+    /// A client hears nothing: it is to be probed at all its candidates.
+    case punch(Punch)
+    /// The relays that it may use; replaces the list before.
+    case relays(RelayList)
     /// The session ends, and why.
     case refusal(Refusal)
     /// A message of a later version; to be ignored.
@@ -47,6 +51,8 @@ extension ToGateway {
         public var addresses: AddressPlan
         /// All leases that are live here; empty means none.
         public var grants: [Grant]
+        /// The relays that it may use; nil says nothing, unlike none.
+        public var relays: [RelayForRole]?
         /// How long leases live on without the portal.
         public var limitSeconds: UInt32
         /// How often each side sends a heartbeat.
@@ -60,12 +66,14 @@ extension ToGateway {
             gateway: GatewayIdentity,
             addresses: AddressPlan = .standard,
             grants: [Grant] = [],
+            relays: [RelayForRole]? = nil,
             limitSeconds: UInt32 = 86_400,
             heartbeatSeconds: UInt32 = 10
         ) {
             (self.version, self.instance, self.revision) = (version, instance, revision)
             (self.account, self.gateway, self.addresses) = (account, gateway, addresses)
-            (self.grants, self.limitSeconds) = (grants, limitSeconds)
+            (self.grants, self.relays) = (grants, relays)
+            self.limitSeconds = limitSeconds
             self.heartbeatSeconds = heartbeatSeconds
         }
     }
@@ -107,6 +115,16 @@ extension ToGateway {
         public init(resource: ResourceForGateway) { self.resource = resource }
     }
 
+    /// A client that hears nothing, and where it can be reached now.
+    public struct Punch: Hashable, Sendable, Codable {
+        public var client: ClientID
+        public var candidates: [Candidate]
+
+        public init(client: ClientID, candidates: [Candidate]) {
+            (self.client, self.candidates) = (client, candidates)
+        }
+    }
+
     /// Where a client can be reached now.
     public struct ClientCandidates: Hashable, Sendable, Codable {
         public var client: ClientID
@@ -137,6 +155,8 @@ extension ToGateway {
         case .revoke: "revoke"
         case .resource: "resource"
         case .clientCandidates: "client-candidates"
+        case .punch: "punch"
+        case .relays: "relays"
         case .refusal: "refusal"
         case .unknown(let type): type
         }
@@ -150,6 +170,8 @@ extension ToGateway {
         case "revoke": self = .revoke(try Revoke(from: decoder))
         case "resource": self = .resource(try ResourceUpdate(from: decoder))
         case "client-candidates": self = .clientCandidates(try ClientCandidates(from: decoder))
+        case "punch": self = .punch(try Punch(from: decoder))
+        case "relays": self = .relays(try RelayList(from: decoder))
         case "refusal": self = .refusal(try Refusal(from: decoder))
         case let type: self = .unknown(type)
         }
@@ -167,6 +189,8 @@ extension ToGateway {
         case .revoke(let payload): payload
         case .resource(let payload): payload
         case .clientCandidates(let payload): payload
+        case .punch(let payload): payload
+        case .relays(let payload): payload
         case .refusal(let payload): payload
         case .unknown: nil
         }

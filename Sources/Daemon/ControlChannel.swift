@@ -6,15 +6,16 @@ internal import Linux
 public import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import NIOSSL
 internal import NIOWebSocket
 internal import SansIO
 internal import Synchronization
 
-/// The connection of a client or gateway to its portal: WebSocket on TLS, made again whenever it
-/// breaks, for ever (behaviour page, section 7).
+/// The connection of a client, gateway or relay to its portal: WebSocket on TLS, made again
+/// whenever it breaks, for ever (behaviour page, section 7).
 ///
 ///     waiting ──dial──▶ open ──broken, refused──▶ waiting (back-off, or the portal's Retry-After)
-///                         └──refused: sign in──▶ ended
+///                         └──refused: sign in; left──▶ ended
 public final class ControlChannel<Incoming: ControlMessage>: Sendable {
     /// Bounds of the channel.
     public enum Limits {
@@ -52,7 +53,7 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
     private let lookup: HostLookup
     private let trust: PortalTrust
     private let logger: Logger
-    private let outgoing = Mutex<AsyncStream<FromRole>.Continuation?>(nil)
+    private let state = Mutex(State())
 
     /// - Parameters:
     ///   - token: Names the portal and proves who we are.
@@ -69,13 +70,33 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
 
     /// Queues a message; dropped while the channel is closed.
     public func send(_ message: FromRole) {
-        outgoing.withLock { _ = $0?.yield(message) }
+        state.withLock { _ = $0.outgoing?.yield(message) }
     }
 
-    /// Tells the portal that this role goes, after everything that was queued. A gateway's clients
-    /// are sent elsewhere at once.
+    /// Tells the portal that this role goes, after everything that was queued, and ends ``run(_:)``
+    /// without a further event. A gateway's clients are sent elsewhere at once.
     public func leave() {
-        outgoing.withLock { $0?.finish() }
+        state.withLock { state in
+            state.isLeaving = true
+            state.outgoing?.finish()
+            state.alerts?.finish()
+        }
+    }
+
+    /// Says hello anew, on another connection, after everything that was queued.
+    public func reconnect() {
+        state.withLock { state in
+            state.isHurried = true
+            if let outgoing = state.outgoing { outgoing.finish() } else { state.alerts?.finish() }
+        }
+    }
+
+    /// The host's network is another one: what does not answer within a second is made again, and
+    /// who waits to try again tries at once.
+    public func networkChanged() {
+        state.withLock { state in
+            if let alerts = state.alerts { alerts.yield() } else { state.isHurried = true }
+        }
     }
 
     /// Keeps the channel open until the task is cancelled or the portal refuses for good.
@@ -88,11 +109,51 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
                 await onEvent(.refusedForGood(refusal))
                 return
             }
+            if state.withLock({ $0.isLeaving }) { return }
             if case .worked = ending { backoff.reset() }
             let delay = backoff.delay(retryAfter: ending.retryAfter, using: &random)
             if !Task.isCancelled { await onEvent(.closed(ending.sentence(portal: token.url))) }
-            try? await Task.sleep(for: delay)
+            await pause(delay, canBeCut: ending.retryAfter == nil)
+            if state.withLock({ $0.isLeaving }) { return }
         }
+    }
+
+    /// Waits, unless there is reason to hurry.
+    private func pause(_ delay: Duration, canBeCut: Bool) async {
+        let alerts = listen()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await Task.sleep(for: delay) }
+            group.addTask { for await _ in alerts where canBeCut { return } }
+            await group.next()
+            group.cancelAll()
+        }
+        state.withLock { $0.alerts = nil }
+    }
+
+    /// Alerts from now on, one from before included.
+    private func listen() -> AsyncStream<Void> {
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: Void.self,
+            bufferingPolicy: .bufferingNewest(1)
+        )
+        state.withLock { state in
+            state.alerts = continuation
+            if state.isHurried { continuation.yield() }
+            if state.isLeaving { continuation.finish() }
+            state.isHurried = false
+        }
+        return stream
+    }
+
+    /// What other threads tell the channel.
+    private struct State {
+        /// Messages of the connection that is open.
+        var outgoing: AsyncStream<FromRole>.Continuation?
+        /// Changes of the network, while somebody listens to them.
+        var alerts: AsyncStream<Void>.Continuation?
+        /// The next pause is to be cut.
+        var isHurried = false
+        var isLeaving = false
     }
 
     private enum Ending {
@@ -239,9 +300,13 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
             of: FromRole.self,
             bufferingPolicy: .bufferingOldest(Limits.queuedMessages)
         )
-        outgoing.withLock { $0 = continuation }
+        let alerts = listen()
+        self.state.withLock { state in
+            state.outgoing = continuation
+            if state.isLeaving { continuation.finish() }
+        }
         defer {
-            outgoing.withLock { $0 = nil }
+            self.state.withLock { ($0.outgoing, $0.alerts) = (nil, nil) }
             continuation.finish()
         }
         let shared = Shared()
@@ -249,7 +314,8 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
         try await frames.executeThenClose { inbound, outbound in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await Self.write(stream, to: outbound) }
-                group.addTask { try await Self.beat(shared, outbound) }
+                group.addTask { try await self.beat(shared, frames.channel, outbound) }
+                group.addTask { try await self.hasten(alerts, shared, frames.channel, outbound) }
                 group.addTask {
                     await onEvent(.opened)
                     for try await frame in inbound {
@@ -283,20 +349,62 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
         throw ChannelError.eof
     }
 
-    private static func beat(
+    private func beat(
         _ shared: Shared,
+        _ channel: any Channel,
         _ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
     ) async throws {
         while true {
             let due = shared.heartbeat.withLock { $0.nextDeadline }
             try await Task.sleep(for: max(.zero, SystemClock.now().duration(to: due)))
-            switch shared.heartbeat.withLock({ $0.advance(to: SystemClock.now()) }) {
-            case .ping:
-                try await outbound.write(
-                    WebSocketFrame(fin: true, opcode: .ping, maskKey: .random(), data: ByteBuffer())
-                )
-            case .close: throw ChannelError.eof
-            case nil: break
+            try await look(shared, channel, outbound)
+        }
+    }
+
+    /// After each change of the network, finds out soon whether the connection has outlived it.
+    private func hasten(
+        _ alerts: AsyncStream<Void>,
+        _ shared: Shared,
+        _ channel: any Channel,
+        _ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+    ) async throws {
+        for await _ in alerts {
+            shared.heartbeat.withLock { $0.hasten(at: SystemClock.now()) }
+            try await look(shared, channel, outbound)
+            try await Task.sleep(for: Heartbeat.Limits.hastenedAnswer)
+            try await look(shared, channel, outbound)
+        }
+        // Who leaves still has messages to write.
+        try await Task.sleep(for: .seconds(3_600))
+    }
+
+    /// Does what the heartbeat asks for now.
+    private func look(
+        _ shared: Shared,
+        _ channel: any Channel,
+        _ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+    ) async throws {
+        switch shared.heartbeat.withLock({ $0.advance(to: SystemClock.now()) }) {
+        case .ping:
+            try await outbound.write(
+                WebSocketFrame(fin: true, opcode: .ping, maskKey: .random(), data: ByteBuffer())
+            )
+        case .close:
+            state.withLock { $0.isHurried = true }
+            Self.cut(channel)
+            throw ChannelError.eof
+        case nil: break
+        }
+    }
+
+    /// Closes without TLS's farewell, which nobody would answer.
+    private static func cut(_ channel: any Channel) {
+        channel.eventLoop.execute {
+            let pipeline = channel.pipeline.syncOperations
+            if let tls = try? pipeline.context(handlerType: NIOSSLClientHandler.self) {
+                tls.close(promise: nil)
+            } else {
+                channel.close(promise: nil)
             }
         }
     }
@@ -338,6 +446,11 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
                 $0.worked = true
                 $0.refusal = Self.refusal(in: message)
             }
+            if let seconds = Self.heartbeatSeconds(in: message) {
+                shared.heartbeat.withLock {
+                    $0.setInterval(.seconds(Int64(seconds)), at: SystemClock.now())
+                }
+            }
             await onEvent(.message(message))
         default: break
         }
@@ -347,13 +460,22 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
     private static func refusal(in message: Incoming) -> Refusal? {
         if case .refusal(let refusal)? = message as? ToClient { return refusal }
         if case .refusal(let refusal)? = message as? ToGateway { return refusal }
+        if case .refusal(let refusal)? = message as? ToRelay { return refusal }
+        return nil
+    }
+
+    private static func heartbeatSeconds(in message: Incoming) -> UInt32? {
+        if case .welcome(let welcome)? = message as? ToClient { return welcome.heartbeatSeconds }
+        if case .welcome(let welcome)? = message as? ToGateway { return welcome.heartbeatSeconds }
+        if case .welcome(let welcome)? = message as? ToRelay { return welcome.heartbeatSeconds }
         return nil
     }
 
     private static func reason(_ error: any Error) -> String {
         switch error {
         case let error as IOError: Sentence.word(for: error.errnoCode)
-        case is NIOConnectionError: "its name has no address that answers"
+        case let error as NIOConnectionError:
+            error.connectionErrors.last.map { reason($0.error) } ?? "its name has no address"
         case ChannelError.connectTimeout: "no answer in time"
         default: "\(error)"
         }

@@ -48,6 +48,7 @@ public struct LocalServer: Sendable {
 
     private let address: BindAddress
     private let socketPath: String?
+    private let place: String
     private let logger: Logger
     private let answer: @Sendable (Request) async -> Answer
 
@@ -62,6 +63,7 @@ public struct LocalServer: Sendable {
     ) {
         address = .unixDomainSocket(path: path)
         socketPath = path
+        place = path
         self.logger = logger
         self.answer = answer
     }
@@ -74,6 +76,7 @@ public struct LocalServer: Sendable {
     ) {
         address = .hostname("127.0.0.1", port: loopbackPort)
         socketPath = nil
+        place = "127.0.0.1:\(loopbackPort)"
         self.logger = logger
         self.answer = answer
     }
@@ -110,9 +113,22 @@ public struct LocalServer: Sendable {
             logger: quiet
         )
         do { try await application.run() } catch is CancellationError {} catch {
-            throw Sentence("The local address cannot be opened: \(error).")
+            throw Self.sentence(for: error, at: place)
         }
         if let socketPath { unsafe unlink(socketPath) }
+    }
+
+    private static func sentence(for error: any Error, at place: String) -> Sentence {
+        guard let error = error as? IOError else {
+            return Sentence("\(place) cannot be opened: \(error).")
+        }
+        guard error.errnoCode == EADDRINUSE else {
+            let word = Sentence.word(for: error.errnoCode)
+            return Sentence(
+                "\(place) cannot be opened (\(word)); mend that or choose another place."
+            )
+        }
+        return Sentence("\(place) is taken by another program; stop it or choose another port.")
     }
 
     private static func openToGroup(_ path: String) {

@@ -10,8 +10,11 @@ enum MarkedConnection {
     )
 
     /// A client bootstrap; with a mark it needs CAP_NET_ADMIN.
-    static func bootstrap(mark: UInt32?) -> ClientBootstrap {
-        let plain = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+    static func bootstrap(
+        mark: UInt32?,
+        on group: any EventLoopGroup = .singletonMultiThreadedEventLoopGroup
+    ) -> ClientBootstrap {
+        let plain = ClientBootstrap(group: group)
         guard let mark else { return plain }
         return plain.channelOption(markOption, value: SocketOptionValue(mark))
     }

@@ -76,6 +76,11 @@ public struct StateFolder: Sendable {
         {
             return Sentence.word(for: Int32(posix.code))
         }
-        return cocoa.localizedDescription
+        switch (error as? CocoaError)?.code {
+        case .fileWriteNoPermission?: return Sentence.word(for: EACCES)
+        case .fileWriteOutOfSpace?: return Sentence.word(for: ENOSPC)
+        case .fileWriteVolumeReadOnly?: return Sentence.word(for: EROFS)
+        default: return cocoa.localizedDescription
+        }
     }
 }

@@ -27,10 +27,10 @@ final class ClientOnGateway {
     var grants = Grants()
     var names = NameTable()
     var nat: NAT
+    /// What came before its grant.
+    var early = EarlyArrivals()
     var fragmentsOut = FragmentTable()
     var fragmentsIn = FragmentTable()
-    /// When its leases are looked at next.
-    var leaseTimer: Instant?
     var refusals = TokenBucket(
         perSecond: Limits.refusals.perSecond,
         burst: Limits.refusals.burst

@@ -15,6 +15,8 @@ enum Verdict {
     case refuse(IP.Refusal)
     /// It waits for the real address of the name; the second is what is being resolved.
     case hold(Name, realName: Name)
+    /// It waits for a grant that it may have overtaken; else its sender is told.
+    case await(IP.Refusal)
     /// A ping to the gateway itself.
     case echo
     /// It goes no further, and nobody is told.
@@ -22,10 +24,12 @@ enum Verdict {
 }
 
 extension Gateway {
-    /// A packet of a client, which lies reserved at the outbox's tunnel side.
+    /// A packet of a client, which lies reserved at the outbox's tunnel side; one that waited for
+    /// a grant comes with the time since which it does.
     mutating func receive(
         _ byteCount: Int,
         from peer: PeerIndex,
+        since: Instant? = nil,
         at now: Instant,
         into outbox: inout Outbox
     ) {
@@ -47,6 +51,13 @@ extension Gateway {
         case .hold(let name, let realName):
             let bytes = outbox.peekReservedTunnelBytes().extracting(first: header.totalByteCount)
             hold(bytes.array, header, slot, name, realName, at: now)
+        case .await(let refusal):
+            let bytes = outbox.peekReservedTunnelBytes().extracting(first: header.totalByteCount)
+                .array
+            if !keepEarly(bytes, header, since: since, slot, at: now) {
+                count(refusal)
+                refuse(refusal, header, slot, at: now, into: &outbox)
+            }
         case .echo:
             echo(header, slot, at: now, into: &outbox)
         case .drop: break
@@ -87,6 +98,11 @@ extension Gateway {
         if header.isICMP { return prohibit(header) }
         counters.protocols += 1
         return .refuse(.protocolUnreachable)
+    }
+
+    /// Counts the refusal of a packet that waited for a grant, or could not.
+    private mutating func count(_ refusal: IP.Refusal) {
+        if refusal == .prohibited { counters.prohibited += 1 } else { counters.unreachable += 1 }
     }
 
     private mutating func prohibit(_ header: PacketHeader) -> Verdict {
@@ -176,10 +192,9 @@ extension Gateway {
             return prohibit(header)
         }
         switch choice {
-        case .filtered, .uncovered: return prohibit(header)
-        case .unknownProxy:
-            counters.unreachable += 1
-            return .refuse(.hostUnreachable)
+        case .filtered: return prohibit(header)
+        case .uncovered: return .await(.prohibited)
+        case .unknownProxy: return .await(.hostUnreachable)
         case .permitted(let resource, nil, _), .permitted(let resource, _, nil):
             return open(key, to: key.destination, resource, header, slot, at: now)
         case .permitted(let resource, let name?, let realName?):

@@ -16,7 +16,7 @@ extension Gateway {
     ) {
         guard let slot = slot(of: peer) else { return }
         switch frame {
-        case .names(let names): receive(names, slot, at: now, into: &outbox)
+        case .names(let names): receive(names, since: nil, slot, at: now, into: &outbox)
         case .release(let release): receive(release, slot)
         case .goodbye: noteDisconnected(slot) { .clientLeft($0) }
         case .probe, .probeAnswer, .path, .namesAnswer: break
@@ -24,8 +24,10 @@ extension Gateway {
     }
 
     /// A name of an authorised resource: checked against the pattern, bound, looked up, answered.
-    private mutating func receive(
+    /// One that waited for a grant comes with the time since which it does.
+    mutating func receive(
         _ frame: ControlFrame.Names,
+        since: Instant?,
         _ slot: Int,
         at now: Instant,
         into outbox: inout Outbox
@@ -37,12 +39,14 @@ extension Gateway {
             return
         }
         if let known = clients[slot]?.names[name], known.epoch > frame.epoch { return }
-        guard clients[slot]?.lookups.take(at: now) == true else {
+        guard since != nil || clients[slot]?.lookups.take(at: now) == true else {
             counters.namesLimited += 1
             return
         }
         guard let resource = clients[slot]?.grants.resource(ResourceID(frame.resource)) else {
-            answer(frame, .notAuthorized, slot, at: now, into: &outbox)
+            if !keepEarly(frame, since: since, slot, at: now) {
+                answer(frame, .notAuthorized, slot, at: now, into: &outbox)
+            }
             return
         }
         guard case .names(_, let alias) = resource.target, let realName = alias.realName(of: name)
@@ -64,6 +68,7 @@ extension Gateway {
         }
         _ = resolver.resolve(realName, isQuery: true, at: now)
         ready.append(Waiter(client: client, name: name))
+        markEarly(slot)
     }
 
     /// Makes the proxy addresses stand for the name; flows of what they stood for before are over.

@@ -5,6 +5,7 @@ public import SansIO
 
 extension Gateway {
     public mutating func advance(to now: Instant, into outbox: inout Outbox) {
+        noteTurn(at: now, into: &outbox)
         pool.advance(to: now, into: &outbox)
         resolver.advance(to: now)
         expireLeases(at: now, into: &outbox)
@@ -14,11 +15,12 @@ extension Gateway {
 
     /// The earliest of all that depends on time; now when anything is queued.
     public var nextDeadline: Instant? {
-        let isQueued = !outputs.isEmpty || !ready.isEmpty || (isStopping && !hasFinished)
+        let isQueued =
+            !outputs.isEmpty || !ready.isEmpty || isEarlyReady || (isStopping && !hasFinished)
         guard !isQueued else { return Instant(nanoseconds: 0) }
         let all = [
             pool.nextDeadline, resolver.nextDeadline, leaseTimers.next, flowDeadline, awayDeadline,
-            isPortalUp ? reportDeadline : nil,
+            earlyDeadline, relays.timesDue, isPortalUp ? reportDeadline : nil,
         ]
         return all.compactMap { $0 }.min()
     }
@@ -27,7 +29,10 @@ extension Gateway {
 
     /// What every turn ends with.
     mutating func settle(at now: Instant, into outbox: inout Outbox) {
-        while let event = pool.pollEvent() { take(event) }
+        while let event = pool.pollEvent() { take(event, at: now, into: &outbox) }
+        handleRelayEvents(at: now)
+        reportRelayTimes(at: now)
+        serveEarly(at: now, into: &outbox)
         serveReady(at: now, into: &outbox)
         if isStopping { leave(at: now, into: &outbox) }
         report(at: now)
@@ -37,12 +42,8 @@ extension Gateway {
 // MARK: - Leases and flows
 
 extension Gateway {
-    private mutating func expireLeases(at now: Instant, into outbox: inout Outbox) {
-        while let (deadline, client) = leaseTimers.popDue(at: now) {
-            guard let slot = slotByClient[client], clients[slot]?.leaseTimer == deadline else {
-                continue
-            }
-            clients[slot]?.leaseTimer = nil
+    mutating func expireLeases(at now: Instant, into outbox: inout Outbox) {
+        while let slot = leaseTimers.popDue(at: now) {
             endLeases(slot, .expired, at: now, into: &outbox) { $0.end <= now }
             watchLeases(slot)
         }
@@ -55,13 +56,9 @@ extension Gateway {
         }
     }
 
-    /// Sees to it that the end of the client's next lease is noticed; one timer a client, which is
-    /// set anew only for an earlier end.
+    /// Sees to it that the end of the client's next lease is noticed.
     mutating func watchLeases(_ slot: Int) {
-        guard let client = clients[slot], let next = client.grants.nextExpiry else { return }
-        if let timer = client.leaseTimer, timer <= next { return }
-        clients[slot]?.leaseTimer = next
-        leaseTimers.insert(client.id, at: next)
+        leaseTimers[slot] = clients[slot]?.grants.nextExpiry
     }
 
     /// Flows whose time is over go: they are not found since then, only their room is freed here.
@@ -80,7 +77,11 @@ extension Gateway {
 // MARK: - Connections
 
 extension Gateway {
-    private mutating func take(_ event: PeerEvent) {
+    private mutating func take(
+        _ event: PeerEvent,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
         switch event {
         case .connected(let peer):
             guard let slot = slot(of: peer), clients[slot]?.isConnected == false,
@@ -92,7 +93,11 @@ extension Gateway {
         case .lost(let peer):
             // Leases, names and flows stay: the client may come back by another path.
             if let slot = slot(of: peer) { noteDisconnected(slot) { .clientLost($0) } }
-        case .pathChanged, .distress, .recovered, .unknownKey: break
+        case .distress:
+            counters.distresses += 1
+            // Our own NAT may be what forgot us: relays tell.
+            if relays.mayRenew(at: now) { pool.renewRelays(at: now, into: &outbox) }
+        case .pathChanged, .recovered, .unknownKey: break
         }
     }
 
@@ -104,12 +109,16 @@ extension Gateway {
         if let event = event(client) { outputs.append(.event(event)) }
     }
 
-    /// Says goodbye to as many clients as there is room for.
+    /// Says goodbye to as many clients as there is room for, each on its path; then gives back what
+    /// relays lend.
     private mutating func leave(at now: Instant, into outbox: inout Outbox) {
+        guard !hasLeft else { return }
         for slot in clients.indices where clients[slot] != nil {
             guard outbox.hasNetworkRoom(datagrams: 1, byteCount: 256) else { return }
             removeClient(slot, .shutdown, at: now, into: &outbox)
         }
+        pool.closeRelays(at: now, into: &outbox)
+        hasLeft = true
     }
 
     /// Tells the portal how many clients and flows there are, when the number of clients changed.

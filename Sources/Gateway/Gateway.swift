@@ -20,10 +20,16 @@ public struct Gateway: ~Copyable, PacketMachine {
     public enum Limits {
         /// Packets of all clients that wait for names.
         public static var held: Int { 8_192 }
+        /// Packets and names frames of all clients that wait for grants.
+        public static var early: Int { 8_192 }
         /// Flows of one client.
         public static var flowsPerClient: Int { NAT.Limits.flows }
         /// Bytes of a packet inside the tunnel.
         public static var tunnelByteCount: Int { 1_280 }
+        /// A pause between two turns that is taken for a sleep of the host.
+        public static var sleep: Duration { .seconds(60) }
+        /// Networks of the site that are remembered.
+        public static var siteNetworks: Int { 4_096 }
         /// Flows whose time is over are looked for so often at most.
         public static var sweepInterval: Duration { .seconds(1) }
         /// The portal is told of changed counts so often at most.
@@ -56,13 +62,21 @@ public struct Gateway: ~Copyable, PacketMachine {
 
     var identity: GatewayIdentity?
     var plan = AddressPlan.standard
+    /// Networks of the site: no candidate may aim us at them.
+    var siteNetworks: [IPPrefix] = []
     /// Where clients may reach us; for hello.
     public internal(set) var candidates: [Control.Candidate] = []
+    /// Whether they changed since the portal was told.
+    var hasCandidatesToTell = false
+    var relays = DealtRelays()
+    var lastTurn: Instant?
     var awayMax = Limits.awayDefault
     var awaySince: Instant?
     var isPortalUp = false
     var isResyncing = false
     var isStopping = false
+    /// Whether every client was told that we stop.
+    var hasLeft = false
     var hasFinished = false
 
     /// Names that wait, by what is being resolved for them.
@@ -70,8 +84,16 @@ public struct Gateway: ~Copyable, PacketMachine {
     /// Names whose waiting packets can go.
     var ready: [Waiter] = []
     var heldCount = 0
+    /// Clients with something that came before its grant, and all of it counted.
+    var early: [ClientID] = []
+    var earlyCount = 0
+    /// When something has waited for its grant for long enough.
+    var earlyDeadline: Instant?
+    /// Whether a grant came that something may have waited for.
+    var isEarlyReady = false
 
-    var leaseTimers = DeadlineQueue<ClientID>()
+    /// When a client's next lease ends, by its slot.
+    var leaseTimers = TimerHeap()
     var flowDeadline: Instant?
     var reportDeadline: Instant?
     var reportedClients = 0
@@ -95,7 +117,7 @@ public struct Gateway: ~Copyable, PacketMachine {
     public mutating func pollOutput() -> Output? {
         if let output = outputs.popFirst() { return output }
         if let exchange = resolver.pollExchange() { return .exchange(exchange) }
-        if isStopping, !hasFinished, slotByClient.isEmpty {
+        if hasLeft, !hasFinished {
             hasFinished = true
             return .finished
         }
@@ -120,6 +142,7 @@ extension Gateway {
         at now: Instant,
         into outbox: inout Outbox
     ) -> Int {
+        noteTurn(at: now, into: &outbox)
         var taken = 0
         for index in batch.indices {
             let isTaken =

@@ -16,6 +16,9 @@ extension Gateway {
         case localAddresses([IPAddress], port: UInt16)
         /// An exchange was answered, or (nil) failed at once.
         case exchangeAnswered(token: UInt64, bytes: [UInt8]?)
+        /// The stream to a relay that ``Output/connectRelay(_:)`` asked for stands, at the loopback
+        /// endpoint of its bridge; nil: it ended, and may come again.
+        case relayStream(RelayID, bridge: Endpoint?)
         /// Say goodbye to everybody; ``Output/finished`` follows.
         case shutdown
     }
@@ -40,6 +43,11 @@ extension Gateway {
         case exchange(Exchange)
         /// Set up the tunnel device.
         case configure(HostConfiguration)
+        /// A relay does not answer by UDP: keep a stream to it, and say so by
+        /// ``Command/relayStream(_:bridge:)``.
+        case connectRelay(RelayForRole)
+        /// The stream to a relay is not needed any more.
+        case disconnectRelay(RelayID)
         /// For the log and `culvert status`.
         case event(Event)
         /// Everybody was told goodbye: send the outbox and stop.
@@ -126,10 +134,18 @@ extension Gateway {
         public var held: UInt64 = 0
         /// Packets that did not find room to wait.
         public var heldRefused: UInt64 = 0
+        /// Packets and names frames that waited for a grant.
+        public var early: UInt64 = 0
+        /// Those that found no room to wait for it.
+        public var earlyRefused: UInt64 = 0
         /// ICMP errors and resets sent.
         public var refusals: UInt64 = 0
         /// ICMP errors and resets not sent, because there were too many.
         public var refusalsLimited: UInt64 = 0
+        /// Times that something was sent to a client and nothing was heard.
+        public var distresses: UInt64 = 0
+        /// Times that the portal asked to open the NAT for a client.
+        public var punches: UInt64 = 0
         /// Packets for clients without a session.
         public var notConnected: UInt64 = 0
         /// Packets that did not fit into an empty outbox.

@@ -15,8 +15,15 @@ extension Gateway {
             public var isConnected: Bool
             /// Where it is reached; nil before it was heard.
             public var remote: String?
-            /// How its address became known.
+            /// `direct` or `relayed`.
             public var path: String
+            /// How the path's worse end became known: `host`, `server-reflexive`, `peer-reflexive`,
+            /// `relayed`.
+            public var kind: String
+            /// Our own relay that the path goes through; nil: none.
+            public var relay: String?
+            /// The path's round trip in microseconds; nil before it was measured.
+            public var roundTripMicroseconds: Int64?
             /// Bytes of datagrams received and sent.
             public var bytesIn: UInt64
             public var bytesOut: UInt64
@@ -38,6 +45,23 @@ extension Gateway {
             public var remainingSeconds: Double
         }
 
+        /// One relay.
+        public struct RelayState: Sendable, Equatable, Codable {
+            public var id: RelayID
+            /// Where it is reached; nil while it is in reserve.
+            public var server: String?
+            /// Whether it lends us an address.
+            public var isUsable: Bool
+            /// Whether it is reached over TCP or TLS, because UDP does not get through.
+            public var isStream: Bool
+            /// Its round trip in microseconds; nil before it was measured.
+            public var roundTripMicroseconds: Int64?
+            /// Our addresses as it sees them.
+            public var mapped: [String]
+            /// The addresses that it lends us.
+            public var relayed: [String]
+        }
+
         /// The gateway's name; nil before the first welcome.
         public var name: String?
         /// Its own tunnel addresses.
@@ -45,6 +69,10 @@ extension Gateway {
         /// Whether the channel to the portal is up.
         public var isPortalUp: Bool
         public var clients: [Client]
+        /// The relays that the portal dealt.
+        public var relays: [RelayState]
+        /// Where clients may reach us.
+        public var candidates: [Control.Candidate]
         /// Names whose addresses are remembered.
         public var resolvedNames: Int
         /// Look-ups of names that no server answered.
@@ -63,6 +91,8 @@ extension Gateway {
             tunnel: (identity?.tunnel ?? []).map(\.description),
             isPortalUp: isPortalUp,
             clients: [],
+            relays: pool.relayStatuses.map { Self.state(of: $0) },
+            candidates: candidates,
             resolvedNames: resolver.count,
             failedLookups: resolver.counters.failures,
             flowsOpened: 0,
@@ -77,6 +107,18 @@ extension Gateway {
             status.flowsEvicted += client.nat.counters.evicted
         }
         return status
+    }
+
+    private static func state(of relay: Peering.RelayStatus) -> Status.RelayState {
+        Status.RelayState(
+            id: RelayID(relay.id),
+            server: relay.server?.description,
+            isUsable: relay.isUsable,
+            isStream: relay.isStream,
+            roundTripMicroseconds: relay.roundTrip.map { $0.nanoseconds / 1000 },
+            mapped: relay.mapped.map(\.description),
+            relayed: relay.relayed.map(\.description)
+        )
     }
 
     private func status(of client: ClientOnGateway, at now: Instant) -> Status.Client {
@@ -98,7 +140,10 @@ extension Gateway {
             tunnel: client.tunnel.map(\.description),
             isConnected: client.isConnected,
             remote: connection?.remote?.description,
-            path: connection.map { "\($0.kind)" } ?? "none",
+            path: connection?.kind == .relayed ? "relayed" : "direct",
+            kind: connection.map { Control.Candidate.Kind($0.kind).rawValue } ?? "none",
+            relay: connection?.relay,
+            roundTripMicroseconds: connection?.roundTrip.map { $0.nanoseconds / 1000 },
             bytesIn: connection?.bytesIn ?? 0,
             bytesOut: connection?.bytesOut ?? 0,
             leases: leases,

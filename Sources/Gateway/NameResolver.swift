@@ -58,12 +58,23 @@ public struct NameResolver {
 
     struct Entry: Sendable {
         let name: Name
+        /// Its number among the timers.
+        let number: Int
         var ipv4 = Family()
         var ipv6 = Family()
 
         subscript(family: IPFamily) -> Family {
             get { family == .ipv4 ? ipv4 : ipv6 }
             set { if family == .ipv4 { ipv4 = newValue } else { ipv6 = newValue } }
+        }
+
+        /// When a server has not answered for too long, or what it said is over.
+        var nextDeadline: Instant? {
+            IPFamily.allCases.compactMap { family in
+                let state = self[family]
+                if let lookup = state.lookup { return lookup.deadline }
+                return state.answer == .pending ? nil : state.until
+            }.min()
         }
     }
 
@@ -83,7 +94,10 @@ public struct NameResolver {
     private var questions: [UInt64: Question] = [:]
     private var lastToken: UInt64 = 0
     private var lookupCount = 0
-    private var timers = DeadlineQueue<Name>()
+    /// When something is due for a name, by its number; and whose numbers these are.
+    private var timers = TimerHeap()
+    private var numbered: [Name?] = []
+    private var freeNumbers: [Int] = []
     private var exchanges = OutputQueue<Exchange>(countMax: 2 * Limits.lookups)
     private var changes = OutputQueue<Name>(countMax: 4 * Limits.names)
     /// Counts since the start.
@@ -140,7 +154,10 @@ extension NameResolver {
                 counters.refused += 1
                 return ResolvedName(ipv4: .failed, ipv6: .failed)
             }
-            entries[name] = Entry(name: name)
+            let number = freeNumbers.popLast() ?? numbered.count
+            if number == numbered.count { numbered.append(nil) }
+            numbered[number] = name
+            entries[name] = Entry(name: name, number: number)
         }
         entries[name]?.ipv4.isUsed = true
         entries[name]?.ipv6.isUsed = true
@@ -204,7 +221,7 @@ extension NameResolver {
         lookup.attempts += 1
         lookup.deadline = min(now.advanced(by: wait), lookup.end)
         entries[name]?[family].lookup = lookup
-        timers.insert(name, at: lookup.deadline)
+        schedule(name)
         send(to: server, .datagram, name, family)
     }
 
@@ -297,7 +314,8 @@ extension NameResolver {
 
     /// Time passed: servers that did not answer, answers that may not be kept longer.
     public mutating func advance(to now: Instant) {
-        while let (_, name) = timers.popDue(at: now) {
+        while let number = timers.popDue(at: now) {
+            guard let name = numbered[number] else { continue }
             for family in IPFamily.allCases {
                 guard let state = entries[name]?[family] else { continue }
                 if let lookup = state.lookup {
@@ -306,8 +324,14 @@ extension NameResolver {
                     outlive(name, family, at: now)
                 }
             }
+            schedule(name)
             forgetIfUnknown(name)
         }
+    }
+
+    private mutating func schedule(_ name: Name) {
+        guard let entry = entries[name] else { return }
+        timers[entry.number] = entry.nextDeadline
     }
 
     /// An answer's time is over: asked for again where it is in use, else forgotten.
@@ -324,6 +348,9 @@ extension NameResolver {
         guard let entry = entries[name], entry.ipv4.lookup == nil, entry.ipv6.lookup == nil,
             entry.ipv4.answer == .pending, entry.ipv6.answer == .pending
         else { return }
+        timers[entry.number] = nil
+        numbered[entry.number] = nil
+        freeNumbers.append(entry.number)
         entries[name] = nil
     }
 
@@ -351,7 +378,7 @@ extension NameResolver {
         state.asked = now
         state.isUsed = false
         entries[name]?[family] = state
-        timers.insert(name, at: state.until)
+        schedule(name)
         if isNews { changes.append(name) }
     }
 

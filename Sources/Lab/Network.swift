@@ -10,6 +10,7 @@ public final class Network: @unchecked Sendable {
     private var hosts: [LabHost] = []
     private var running: [Running] = []
     private var linkCount = 0
+    private let lock = NSLock()
 
     /// An empty network.
     ///
@@ -42,25 +43,64 @@ public final class Network: @unchecked Sendable {
     }
 
     /// Joins `host` to the bridge of `hub` by an interface `interface` with `addresses`.
+    ///
+    /// - Parameters:
+    ///   - host: Gets the interface.
+    ///   - hub: Has the bridge.
+    ///   - interface: Its name on `host`.
+    ///   - bridge: The bridge's name on `hub`.
+    ///   - addresses: The interface's, with prefix lengths.
+    ///   - line: What the wire is like; nil for a plain one, without delay.
+    ///   - delayWords: The command that carries frames over a wire with delay: `culvert lab delay`.
+    /// - Throws: ``LabError`` when a device or an address is refused.
     public func attach(
         _ host: LabHost,
         to hub: LabHost,
         as interface: String = "eth0",
         bridge: String = "br0",
-        addresses: [String]
+        addresses: [String],
+        line: DelayLine.Character? = nil,
+        delayWords: [String] = []
     ) throws {
-        linkCount += 1
-        let port = "port\(linkCount)"
-        try Lab.must([
-            "ip", "link", "add", interface, "netns", host.namespace, "type", "veth", "peer", "name",
-            port, "netns", hub.namespace,
-        ])
+        let port = "port\(nextLink())"
+        if let line {
+            let process = try host.start(
+                "line-\(interface)",
+                ["chrt", "-f", "10"] + delayWords + [
+                    "--left", interface, "--right", port, "--milliseconds",
+                    "\(Double(line.delay) / 1e6)", "--loss", "\(line.loss)", "--seed",
+                    "\(line.seed)",
+                ]
+            )
+            try process.waitForOutput("ready")
+            try host.must("ip", "link", "set", port, "netns", hub.namespace)
+        } else {
+            try Lab.must([
+                "ip", "link", "add", interface, "netns", host.namespace, "type", "veth", "peer",
+                "name", port, "netns", hub.namespace,
+            ])
+        }
         try hub.must("ip", "link", "set", port, "master", bridge, "up")
         try host.address(interface, addresses)
     }
 
+    private func nextLink() -> Int {
+        lock.withLock {
+            linkCount += 1
+            return linkCount
+        }
+    }
+
+    /// The hosts' namespaces by their titles.
+    public var namespaces: [String: String] {
+        Dictionary(hosts.map { ($0.title, $0.namespace) }) { $1 }
+    }
+
+    /// The programs that run.
+    var programs: [Running] { lock.withLock { running.filter(\.isRunning) } }
+
     /// Notes a program, so that it ends with the lab.
-    public func keep(_ program: Running) { running.append(program) }
+    public func keep(_ program: Running) { lock.withLock { running.append(program) } }
 
     /// Ends every program and removes every namespace and file of the lab.
     public func remove() {

@@ -7,6 +7,9 @@ public struct Roles: Sendable {
 
     public init(executable: String) { self.executable = executable }
 
+    /// The command that carries frames over a wire with delay.
+    public var delayWords: [String] { [executable, "lab", "delay"] }
+
     /// Where a role on `host` keeps its state.
     public static func state(_ role: String, on host: LabHost) -> String {
         "\(host.folder)/\(role)"
@@ -58,16 +61,42 @@ public struct Roles: Sendable {
         title: String = "gateway"
     ) throws -> Running {
         let token = try ask(portal: portal, "token", "--site", site)
-        let path = try host.write("\(title).token", token)
+        try host.write("\(title).token", token)
+        return try startGateway(on: host, title: title)
+    }
+
+    /// The gateway on `host` again, with the token that it has.
+    public func startGateway(on host: LabHost, title: String = "gateway") throws -> Running {
         let gateway = try host.start(
             title,
             [
-                executable, "gateway", "--token-file", path, "--name", host.title, "--state",
-                Self.state(title, on: host),
+                executable, "gateway", "--token-file", "\(host.folder)/\(title).token", "--name",
+                host.title, "--state", Self.state(title, on: host),
             ]
         )
         try gateway.waitForOutput("connected to the portal")
         return gateway
+    }
+
+    /// A relay on a host with public addresses of both families, connected to the portal.
+    public func relay(on host: LabHost, portal: LabHost) throws -> Running {
+        try host.write("relay.token", try ask(portal: portal, "token", "--relay", host.title))
+        return try startRelay(on: host)
+    }
+
+    /// The relay on `host` again, with the token that it has.
+    public func startRelay(on host: LabHost) throws -> Running {
+        let number = host.title.suffix(1)
+        let relay = try host.start(
+            "relay",
+            [
+                executable, "relay", "--token-file", "\(host.folder)/relay.token", "--name",
+                host.title, "--public-address", "203.0.113.3\(number)", "--public-address",
+                "2001:db8::3\(number)", "--state", Self.state("relay", on: host),
+            ]
+        )
+        try relay.waitForOutput("connected to the portal")
+        return relay
     }
 
     /// A client for `email`, connected, in resolv.conf mode.

@@ -50,6 +50,7 @@ public enum Servers {
                 pidfile: "\(host.folder)/nsd.pid"
                 database: ""
                 xfrdfile: "\(host.folder)/xfrd.state"
+                xfrdir: "\(host.folder)"
                 zonelistfile: "\(host.folder)/zone.list"
                 server-count: 1
                 verbosity: 1
@@ -81,13 +82,15 @@ public enum Servers {
         let name: String
         let body: String
         let allowed: [String]
+        let rate: Int?
 
         /// - Parameters:
         ///   - name: The name that it answers to.
         ///   - body: The text of its page.
         ///   - allowed: Who may fetch it; empty means everybody.
-        public init(name: String, body: String, allowed: [String] = []) {
-            (self.name, self.body, self.allowed) = (name, body, allowed)
+        ///   - rate: Bytes a second for one download; nil for as fast as it goes.
+        public init(name: String, body: String, allowed: [String] = [], rate: Int? = nil) {
+            (self.name, self.body, self.allowed, self.rate) = (name, body, allowed, rate)
         }
     }
 
@@ -105,6 +108,7 @@ public enum Servers {
                         server_name \(site.name);
                         root \(host.folder)/\(site.name);
                         \(rules.joined(separator: " "))
+                        \(site.rate.map { "limit_rate \($0);" } ?? "")
                     }
                 """
         }

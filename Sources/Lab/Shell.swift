@@ -62,6 +62,20 @@ public final class Running: @unchecked Sendable {
         process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
     }
 
+    /// What it holds in memory, in KiB.
+    ///
+    /// - Throws: ``LabError`` when it is gone.
+    func residentKilobytes() throws -> Int {
+        let path = "/proc/\(identifier)/status"
+        let status = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        let words = line?.split(whereSeparator: \.isWhitespace) ?? []
+        guard words.count == 3, let value = Int(words[1]) else {
+            throw LabError("\(title) is gone. It said:\n\(output.suffix(1_000))")
+        }
+        return value
+    }
+
     /// Waits for the end.
     ///
     /// - Returns: Whether it ended within `seconds`.

@@ -20,7 +20,8 @@ struct Backlog {
 
     private var entries: [Entry] = []
     private var head = 0
-    private var byteCount = 0
+    /// Bytes that wait.
+    private(set) var byteCount = 0
     /// Since when the socket takes nothing.
     private(set) var since: Instant?
 

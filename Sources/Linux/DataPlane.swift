@@ -15,15 +15,15 @@ public actor DataPlane<Machine: PacketMachine & ~Copyable> {
     }
 
     /// Starts the loop. Its thread inherits the network namespace of the calling thread, in which
-    /// the sockets of exchanges are made.
+    /// the sockets of exchanges and ports are made.
     ///
     /// - Parameters:
     ///   - machine: The core, which the loop's thread owns from here on.
     ///   - tunnel: Where the host's packets come from; nil for none.
     ///   - sockets: Where the datagrams of peers come from.
-    ///   - mark: The firewall mark of exchanges' sockets; 0 for none.
-    ///   - onOutput: Called on the loop's thread for each output that is not a datagram exchange,
-    ///     before the outbox of the same step is sent. Must not wait.
+    ///   - mark: The firewall mark of exchanges' and ports' sockets; 0 for none.
+    ///   - onOutput: Called on the loop's thread for each output that is no datagram exchange
+    ///     and no port request, before the outbox of the same step is sent. Must not wait.
     ///   - onNote: Called on the loop's thread.
     /// - Throws: ``SystemError`` when the kernel has no descriptor or thread to give.
     public init(

@@ -4,7 +4,10 @@ internal import SansIO
 
 /// Which descriptor an event is about.
 enum EventKey: Equatable {
-    case wake, timer, tunnel, second, socket4, socket6
+    case wake, timer, tunnel, second
+    /// A UDP socket's slot. An event for a former owner of the slot is harmless: it costs a read
+    /// that finds nothing.
+    case socket(Int)
     /// An exchange's socket: its slot, and the slot's generation against events of a former owner.
     case exchange(slot: Int, generation: UInt32)
 
@@ -14,8 +17,7 @@ enum EventKey: Equatable {
         case .timer: 1
         case .tunnel: 2
         case .second: 3
-        case .socket4: 4
-        case .socket6: 5
+        case .socket(let slot): 1 << 62 | UInt64(slot)
         case .exchange(let slot, let generation): 1 << 63 | UInt64(slot) << 32 | UInt64(generation)
         }
     }
@@ -26,9 +28,11 @@ enum EventKey: Equatable {
         case 1: self = .timer
         case 2: self = .tunnel
         case 3: self = .second
-        case 4: self = .socket4
-        case 5: self = .socket6
         default:
+            if raw >> 62 == 1 {
+                self = .socket(Int(raw & 0x7fff_ffff))
+                return
+            }
             guard raw >> 63 == 1 else { return nil }
             self = .exchange(
                 slot: Int(raw >> 32 & 0x7fff_ffff),

@@ -61,7 +61,8 @@ enum TextFile {
         var status = stat()
         let exists = unsafe stat(path, &status) == 0
         let mode = exists ? status.st_mode & 0o7777 : 0o644
-        let beside = path + ".culvert-new"
+        // Two clients in namespaces of their own may share the folder.
+        let beside = "\(path).culvert-new-\(getpid())"
         let file = try FileDescriptor(
             open: beside,
             flags: O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW,

@@ -46,6 +46,13 @@ public struct LoopCounters: Sendable, Equatable {
     /// Datagrams dropped because a socket stayed full for too long.
     public var backlogDrops: UInt64 = 0
 
+    /// Ports opened for the machine beside the main one.
+    public var portsOpened: UInt64 = 0
+    /// Ports closed again.
+    public var portsClosed: UInt64 = 0
+    /// Ports that could not be opened.
+    public var portsRefused: UInt64 = 0
+
     /// Exchanges begun.
     public var exchangesBegun: UInt64 = 0
     /// Exchanges that were answered.

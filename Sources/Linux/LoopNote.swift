@@ -7,6 +7,8 @@ public enum LoopNote: Sendable, Equatable, CustomStringConvertible {
     case sendsSingly(Endpoint)
     /// The tunnel device has gone away under us; the number is the errno of the read.
     case tunnelLost(Int32)
+    /// The kernel has no more sockets to give; the number is the errno. Said once.
+    case portsExhausted(Int32)
     /// The kernel refused a large packet: from now on they are cut before they are written.
     case cutsTunnelPackets
 
@@ -18,6 +20,9 @@ public enum LoopNote: Sendable, Equatable, CustomStringConvertible {
         case .tunnelLost(let code):
             "The tunnel device is gone (\(SystemError.text(of: code))): another program removed "
                 + "it. Restart to make it again."
+        case .portsExhausted(let code):
+            "No further UDP port can be opened (\(SystemError.text(of: code))); raise the limit of "
+                + "open files (ulimit -n, or LimitNOFILE= of the service)."
         case .cutsTunnelPackets:
             "The kernel refused a large packet at the tunnel device; writing segments singly."
         }

@@ -31,60 +31,59 @@ struct SingleSending {
 }
 
 extension PacketLoop where Machine: ~Copyable {
-    private func socket(_ family: IPFamily) -> Int32 {
-        switch family {
-        case .ipv4: sockets?.ipv4?.raw ?? -1
-        case .ipv6: sockets?.ipv6?.raw ?? -1
-        }
-    }
-
     /// A UDP socket is readable, writable or has an error to report.
-    func serve(_ family: IPFamily, _ interest: EventInterest) {
-        if interest.contains(.writable) { sendBacklog(family) }
-        guard interest != .writable, let port = sockets?.port else { return }
+    ///
+    /// What several sockets hold is lent to the machine together.
+    func serve(_ slot: Int, _ interest: EventInterest) {
+        let descriptor = sockets.descriptor(slot)
+        guard descriptor >= 0 else { return }
+        if interest.contains(.writable) { sendBacklog(slot) }
+        guard interest != .writable else { return }
+        if networkBatch.indices.isEmpty { networkBatch.removeAll() }
         receiveVectors.receive(
-            from: socket(family),
-            port: port,
+            from: descriptor,
+            port: sockets.port(slot),
             into: &networkBatch,
             counting: &counters
         )
-        deliver(from: .network)
+        if receiveVectors.isHalfFull { deliver(from: .network) }
     }
 
-    /// Sends the network side of the outbox, run by run, neighbours of one family in one call.
+    /// Sends the network side of the outbox, run by run, neighbours of one socket in one call.
     func sendRuns() {
-        var family = IPFamily.ipv4
+        var slot = -1
         for index in 0..<outbox.runCount {
             let run = outbox.run(index)
-            if run.remote.address.family != family || sendVectors.isFull { dispatch(family) }
-            family = run.remote.address.family
+            let next = sockets.slot(of: run)
+            if next != slot || sendVectors.isFull { dispatch(slot) }
+            slot = next
             let bytes = outbox.bytes(ofRun: index)
             guard run.count > 1, singles.contains(run.remote, at: now) else {
                 sendVectors.append(run, bytes: bytes)
                 continue
             }
             for datagram in 0..<run.count {
-                if sendVectors.isFull { dispatch(family) }
+                if sendVectors.isFull { dispatch(slot) }
                 let (single, range) = run.datagram(datagram)
                 sendVectors.append(single, bytes: bytes.extracting(range))
             }
         }
-        dispatch(family)
+        dispatch(slot)
     }
 
-    /// Sends the messages gathered for one family; what its socket does not take waits.
-    private func dispatch(_ family: IPFamily) {
+    /// Sends the messages gathered for one socket; what it does not take waits.
+    private func dispatch(_ slot: Int) {
         defer { sendVectors.removeAll() }
         guard sendVectors.count > 0 else { return }
-        let isBlocked = family == .ipv4 ? !backlog4.isEmpty : !backlog6.isEmpty
-        let sent = isBlocked ? 0 : transmit(on: socket(family), family)
+        let sent = sockets.isBlocked(slot) ? 0 : transmit(slot)
         for index in sent..<sendVectors.count {
-            postpone(sendVectors.run(index), sendVectors.bytes(index), family)
+            postpone(sendVectors.run(index), sendVectors.bytes(index), slot)
         }
     }
 
     /// Sends the gathered messages; returns the first that the socket was too full for.
-    private func transmit(on socket: Int32, _ family: IPFamily) -> Int {
+    private func transmit(_ slot: Int) -> Int {
+        let socket = sockets.descriptor(slot)
         var next = 0
         while next < sendVectors.count {
             switch sendVectors.send(from: next, on: socket) {
@@ -97,7 +96,7 @@ extension PacketLoop where Machine: ~Copyable {
                 case EAGAIN: return next
                 case EMSGSIZE, EINVAL, EIO:
                     if run.count > 1 {
-                        sendSingly(next, on: socket, family)
+                        sendSingly(next, slot)
                     } else {
                         counters.datagramsRefused += 1
                     }
@@ -110,7 +109,8 @@ extension PacketLoop where Machine: ~Copyable {
     }
 
     /// A segmented send was refused as a whole: each of its datagrams goes once by itself.
-    private func sendSingly(_ index: Int, on socket: Int32, _ family: IPFamily) {
+    private func sendSingly(_ index: Int, _ slot: Int) {
+        let socket = sockets.descriptor(slot)
         let run = sendVectors.run(index)
         singleVectors.removeAll()
         for datagram in 0..<run.count {
@@ -127,7 +127,7 @@ extension PacketLoop where Machine: ~Copyable {
             case .failure(let error):
                 if error.code == EAGAIN {
                     for index in next..<singleVectors.count {
-                        postpone(singleVectors.run(index), singleVectors.bytes(index), family)
+                        postpone(singleVectors.run(index), singleVectors.bytes(index), slot)
                     }
                     next = singleVectors.count
                 } else if hasPassed {
@@ -155,14 +155,14 @@ extension PacketLoop where Machine: ~Copyable {
 
 extension PacketLoop where Machine: ~Copyable {
     /// Keeps a run for a full socket, and stops reading the tunnel device.
-    private func postpone(_ run: Outbox.Run, _ bytes: RawSpan, _ family: IPFamily) {
-        let wasEmpty = family == .ipv4 ? backlog4.isEmpty : backlog6.isEmpty
-        let isKept =
-            family == .ipv4
-            ? backlog4.append(run, bytes, at: now) : backlog6.append(run, bytes, at: now)
-        if !isKept { counters.backlogDrops += UInt64(run.count) }
-        guard wasEmpty, isKept else { return }
-        queue.change(socket(family), family.key, [.readable, .writable])
+    private func postpone(_ run: Outbox.Run, _ bytes: RawSpan, _ slot: Int) {
+        let wasBlocked = sockets.isBlocked(slot)
+        guard sockets.postpone(run, bytes, slot, at: now) else {
+            counters.backlogDrops += UInt64(run.count)
+            return
+        }
+        guard !wasBlocked else { return }
+        queue.change(sockets.descriptor(slot), .socket(slot), [.readable, .writable])
         guard !isTunnelPaused else { return }
         isTunnelPaused = true
         counters.backPressurePauses += 1
@@ -170,44 +170,38 @@ extension PacketLoop where Machine: ~Copyable {
     }
 
     /// The socket is writable again: what waited goes first.
-    private func sendBacklog(_ family: IPFamily) {
-        while let entry = family == .ipv4 ? backlog4.first : backlog6.first {
+    private func sendBacklog(_ slot: Int) {
+        while let entry = sockets.firstWaiting(slot) {
             sendVectors.removeAll()
             sendVectors.append(entry.run, bytes: entry.bytes.rawSpan)
-            let sent = withExtendedLifetime(entry) { transmit(on: socket(family), family) }
+            let sent = withExtendedLifetime(entry) { transmit(slot) }
             sendVectors.removeAll()
             if sent == 0 { return }
-            if family == .ipv4 {
-                backlog4.removeFirst(at: now)
-            } else {
-                backlog6.removeFirst(at: now)
-            }
+            sockets.removeFirstWaiting(slot, at: now)
         }
-        resume(family)
+        resume(slot)
     }
 
     /// A socket that takes nothing for too long loses what waits: it would be stale anyway.
     func giveUpBacklogs() {
-        if let deadline = backlog4.deadline, deadline <= now {
-            counters.backlogDrops += UInt64(backlog4.removeAll())
-            resume(.ipv4)
-        }
-        if let deadline = backlog6.deadline, deadline <= now {
-            counters.backlogDrops += UInt64(backlog6.removeAll())
-            resume(.ipv6)
+        guard sockets.isAnyBlocked else { return }
+        for slot in sockets.overdue(at: now) {
+            counters.backlogDrops += UInt64(sockets.dropBacklog(slot))
+            resume(slot)
         }
     }
 
-    private func resume(_ family: IPFamily) {
-        queue.change(socket(family), family.key, .readable)
-        guard isTunnelPaused, backlog4.isEmpty, backlog6.isEmpty else { return }
+    private func resume(_ slot: Int) {
+        queue.change(sockets.descriptor(slot), .socket(slot), .readable)
+        resumeTunnel()
+    }
+
+    /// Reads the tunnel device again when no socket is full any more.
+    func resumeTunnel() {
+        guard isTunnelPaused, !sockets.isAnyBlocked else { return }
         isTunnelPaused = false
         if let device = tunnel?.descriptor.raw { queue.change(device, .tunnel, .readable) }
     }
-}
-
-extension IPFamily {
-    fileprivate var key: EventKey { self == .ipv4 ? .socket4 : .socket6 }
 }
 
 extension Outbox.Run {

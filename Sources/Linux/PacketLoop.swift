@@ -4,6 +4,13 @@ internal import Glibc
 internal import IP
 internal import SansIO
 
+/// Bounds of a loop's turn.
+enum LoopLimits {
+    /// How often the machine is answered before its outbox is sent; what it asks for after that
+    /// is answered in the next turn, so that one that asks again and again holds nothing up.
+    static var answerRounds: Int { 8 }
+}
+
 /// The state of one loop and what it does in a turn. Used on the loop's thread only.
 ///
 /// A turn: read the clock once; run the control side's jobs; time; the network; the tunnel device;
@@ -25,17 +32,17 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
     var isTunnelPaused = false
     var cutsTunnelPackets = false
 
-    var sockets: UDPSockets?
+    var sockets: SocketTable
     var networkBatch = Batch(byteCount: ReceiveVectors.batchByteCount)
     var receiveVectors = ReceiveVectors()
     var sendVectors = SendVectors()
     var singleVectors = SendVectors()
     var singles = SingleSending()
-    var backlog4 = Backlog()
-    var backlog6 = Backlog()
+    var hasNotedExhaustion = false
 
     var exchanges: ExchangeTable
-    var failedExchanges: [UInt64] = []
+    /// What the machine is told next, about what it asked for and was done or failed at once.
+    private var answers: [Machine.Command] = []
     var isStopped = false
 
     init(
@@ -50,12 +57,14 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
         let queue = try EventQueue()
         try queue.add(executor.descriptor, .wake, .readable)
         if let device = tunnel?.descriptor.raw { try queue.add(device, .tunnel, .readable) }
-        if let socket = sockets.ipv4?.raw { try queue.add(socket, .socket4, .readable) }
-        if let socket = sockets.ipv6?.raw { try queue.add(socket, .socket6, .readable) }
+        let table = SocketTable(sockets, mark: mark)
+        for slot in table.mainSlots {
+            try queue.add(table.descriptor(slot), .socket(slot), .readable)
+        }
         self.queue = queue
         self.machine = machine
         self.tunnel = tunnel
-        self.sockets = consume sockets
+        self.sockets = table
         exchanges = ExchangeTable(mark: mark)
         self.executor = executor
         self.onOutput = onOutput
@@ -77,8 +86,9 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
 
     /// When the loop must wake up by itself.
     private var nextDeadline: Instant? {
+        if !answers.isEmpty { return now }
         var earliest = machine.nextDeadline
-        for deadline in [exchanges.nextDeadline, backlog4.deadline, backlog6.deadline] {
+        for deadline in [exchanges.nextDeadline, sockets.nextDeadline] {
             guard let deadline else { continue }
             earliest = earliest.map { min($0, deadline) } ?? deadline
         }
@@ -93,18 +103,19 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
             switch event.key {
             case .wake: executor.runJobs()
             case .timer: queue.acknowledgeTimer()
-            case .socket4: serve(.ipv4, event.interest)
-            case .socket6: serve(.ipv6, event.interest)
+            case .socket(let slot): serve(slot, event.interest)
             case .tunnel: readTunnel(.tunnel)
             case .second: readTunnel(.second)
             case .exchange(let slot, let generation): answer(slot, generation)
             }
         }
+        deliver(from: .network)
         guard !isStopped else { return }
         advance()
     }
 
     private func advance() {
+        if !answers.isEmpty { settle() }
         counters.exchangesExpired += UInt64(exchanges.expire(at: now, in: queue))
         giveUpBacklogs()
         if let deadline = machine.nextDeadline, deadline <= now {
@@ -154,23 +165,49 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
 
     /// Does what the machine asks for, then sends what it has made.
     func settle() {
-        repeat {
+        for _ in 0..<LoopLimits.answerRounds {
             while let output = machine.pollOutput() { perform(output) }
-            for token in failedExchanges.drainAll() { tell(token, nil) }
-        } while !failedExchanges.isEmpty
-        while let output = machine.pollOutput() { perform(output) }
+            if answers.isEmpty { break }
+            for command in answers.drainAll() { machine.handle(command, at: now, into: &outbox) }
+        }
         flush()
     }
 
     private func perform(_ output: Machine.Output) {
-        guard let exchange = Machine.exchange(of: output), exchange.transport == .datagram else {
+        if let exchange = Machine.exchange(of: output), exchange.transport == .datagram {
+            begin(exchange)
+        } else if let request = Machine.portRequest(of: output) {
+            perform(request)
+        } else {
             onOutput(output)
-            return
         }
+    }
+
+    private func begin(_ exchange: Exchange) {
         counters.exchangesBegun += 1
-        if !exchanges.begin(exchange, at: now, in: queue) {
-            counters.exchangesFailed += 1
-            failedExchanges.append(exchange.token)
+        guard !exchanges.begin(exchange, at: now, in: queue) else { return }
+        counters.exchangesFailed += 1
+        tell(Machine.command(answering: exchange.token, with: nil))
+    }
+
+    private func perform(_ request: PortRequest) {
+        switch request {
+        case .open(let port, let ipv4, let ipv6):
+            let opening = sockets.open(port, ipv4: ipv4, ipv6: ipv6, in: queue)
+            switch opening {
+            case .open: counters.portsOpened += 1
+            case .refused(let error):
+                counters.portsRefused += 1
+                if error.code != EADDRINUSE, !hasNotedExhaustion {
+                    hasNotedExhaustion = true
+                    onNote(.portsExhausted(error.code))
+                }
+            }
+            tell(Machine.command(port: port, isOpen: opening == .open))
+        case .close(let port):
+            counters.portsClosed += 1
+            counters.backlogDrops += UInt64(sockets.close(port, in: queue))
+            resumeTunnel()
         }
     }
 
@@ -179,17 +216,17 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
         case .nothing: return
         case .answered(let token, let bytes):
             counters.exchangesAnswered += 1
-            tell(token, bytes)
+            tell(Machine.command(answering: token, with: bytes))
         case .failed(let token):
             counters.exchangesFailed += 1
-            tell(token, nil)
+            tell(Machine.command(answering: token, with: nil))
         }
         settle()
     }
 
-    private func tell(_ token: UInt64, _ bytes: [UInt8]?) {
-        guard let command = Machine.command(answering: token, with: bytes) else { return }
-        machine.handle(command, at: now, into: &outbox)
+    /// Queues an answer; ``settle()`` hands it to the machine.
+    private func tell(_ command: Machine.Command?) {
+        if let command { answers.append(command) }
     }
 
     /// Sends and forgets what waits in the outbox.
@@ -206,9 +243,9 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
         isStopped = true
         tunnel = nil
         diversion = nil
-        sockets = nil
+        sockets = SocketTable()
         exchanges = ExchangeTable(mark: 0)
-        (backlog4, backlog6) = (Backlog(), Backlog())
+        answers = []
     }
 
     /// Puts a second tunnel device in place, or takes it away.

@@ -23,6 +23,8 @@ internal import Glibc
     private let vectors: UnsafeMutablePointer<iovec>
     private let names: UnsafeMutableRawPointer
     private let controls: UnsafeMutableRawPointer
+    /// Rooms of the batch that hold something.
+    private var used = 0
 
     init() {
         let count = Limits.messages
@@ -47,16 +49,21 @@ internal import Glibc
         unsafe controls.deallocate()
     }
 
-    /// Reads what `socket` holds, up to a full batch, which is emptied before; `port` is our own.
+    /// Whether another socket may find too little room in the batch.
+    var isHalfFull: Bool { used > Limits.messages / 2 }
+
+    /// Reads what `socket` holds into the rest of the batch's room; `port` is our own.
     mutating func receive(
         from socket: Int32,
         port: UInt16,
         into batch: inout Batch,
         counting counters: inout LoopCounters
     ) {
-        batch.removeAll()
+        if batch.count == 0 { used = 0 }
+        let first = used
+        guard first < Limits.messages else { return }
         unsafe batch.block.withUnsafeMutableBytes { block in
-            for index in 0..<Limits.messages {
+            for index in first..<Limits.messages {
                 unsafe vectors[index].iov_base = block.baseAddress.map {
                     unsafe $0 + index * Limits.stride
                 }
@@ -67,12 +74,17 @@ internal import Glibc
         }
         var received: Int32 = -1
         for _ in 0..<Limits.attempts {
-            received = unsafe culvert_recvmmsg(socket, messages, UInt32(Limits.messages))
+            received = unsafe culvert_recvmmsg(
+                socket,
+                messages + first,
+                UInt32(Limits.messages - first)
+            )
             if received >= 0 || errno == EAGAIN { break }
             // The error of an earlier send is reported once, in place of what waits behind it.
             if errno != EINTR { counters.receiveErrors += 1 }
         }
-        for index in 0..<max(0, Int(received)) {
+        used = first + max(0, Int(received))
+        for index in first..<used {
             append(index, port: port, to: &batch, counting: &counters)
         }
     }

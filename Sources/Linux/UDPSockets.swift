@@ -3,11 +3,11 @@ internal import CLinux
 internal import Glibc
 public import IP
 
-/// The UDP sockets of one loop: one for each family, on the same port.
+/// The UDP sockets of one loop's main port: one for each family, or for each address to listen on.
 ///
-/// Bound to every address; each datagram's own address, ECN bits and segment size travel beside it.
-/// Path MTU discovery is off, so that the kernel fragments what a small link cannot carry. Made in
-/// the network namespace of the calling thread.
+/// Each datagram's own address, ECN bits and segment size travel beside it. Path MTU discovery is
+/// off, so that the kernel fragments what a small link cannot carry. Made in the network namespace
+/// of the calling thread.
 public struct UDPSockets: ~Copyable, Sendable {
     /// What a person may want to know about the sockets; not an error.
     public enum Note: Equatable, Sendable, CustomStringConvertible {
@@ -32,22 +32,27 @@ public struct UDPSockets: ~Copyable, Sendable {
         }
     }
 
-    /// Sizes that the sockets ask for.
-    enum Limits {
-        /// Receive buffer in bytes: 10 ms at 10 Gbit/s, the next power of two.
-        static var receiveByteCount: Int32 { 16 << 20 }
-        /// Send buffer in bytes: 1 ms at 10 Gbit/s.
-        static var sendByteCount: Int32 { 2 << 20 }
+    /// Bounds of the main sockets.
+    public enum Limits {
+        /// Addresses to listen on.
+        public static var addresses: Int { 16 }
         /// Random ports tried until both families have the same one.
         static var portAttempts: Int { 16 }
     }
 
-    var ipv4: FileDescriptor?
-    var ipv6: FileDescriptor?
-    /// The port of both, host byte order.
+    /// One open socket, owned by whoever holds this value's table.
+    struct Socket: Sendable {
+        let descriptor: Int32
+        let family: IPFamily
+        /// The address that it is bound to; nil for all.
+        let address: IPAddress?
+    }
+
+    private(set) var all: [Socket] = []
+    /// The port of all, host byte order.
     public let port: UInt16
 
-    /// Opens a socket of each family, on one port.
+    /// Opens a socket of each family on every address, on one port.
     ///
     /// - Parameters:
     ///   - preferredPort: 0 for any.
@@ -77,19 +82,73 @@ public struct UDPSockets: ~Copyable, Sendable {
             if let error = six.error { onNote(.familyUnavailable(.ipv6, error)) }
             if !four.joins && !six.joins { onNote(.receivesSingly) }
             self.port = port
-            ipv4 = four.takeDescriptor()
-            ipv6 = six.takeDescriptor()
+            add(four.takeDescriptor(), .ipv4, at: nil)
+            add(six.takeDescriptor(), .ipv6, at: nil)
             return
         }
         throw SystemError(call: "bind", code: EADDRINUSE)
     }
 
-    /// The families that work.
-    public var families: [IPFamily] {
-        (ipv4 == nil ? [] : [.ipv4]) + (ipv6 == nil ? [] : [.ipv6])
+    /// Opens a socket on each of `addresses`, all on `port`, which is not exchanged for another.
+    ///
+    /// - Parameters:
+    ///   - addresses: Where to listen, ``Limits/addresses`` at most; none means every address of
+    ///     each family that the host has.
+    ///   - port: The port, not 0.
+    ///   - onNote: Told of what works less well than wished.
+    /// - Throws: ``SystemError`` of the first that fails; without addresses, a family that the
+    ///   host does not have is no failure.
+    public init(
+        listeningOn addresses: [IPAddress],
+        port: UInt16,
+        onNote: (Note) -> Void = { _ in }
+    ) throws(SystemError) {
+        self.port = port
+        var joins = false
+        for address in addresses.prefix(Limits.addresses) {
+            let opened = Self.open(address.family, at: address, port: port, mark: 0)
+            if let error = opened.error { throw error }
+            joins = joins || opened.joins
+            add(opened.takeDescriptor(), address.family, at: address)
+        }
+        if addresses.isEmpty {
+            var failure: SystemError?
+            for family in [IPFamily.ipv4, .ipv6] {
+                let opened = Self.open(family, port: port, mark: 0)
+                if opened.isPortTaken, let error = opened.error { throw error }
+                if let error = opened.error { onNote(.familyUnavailable(family, error)) }
+                failure = failure ?? opened.error
+                joins = joins || opened.joins
+                add(opened.takeDescriptor(), family, at: nil)
+            }
+            if all.isEmpty, let failure { throw failure }
+        }
+        if !joins { onNote(.receivesSingly) }
     }
 
-    /// One try at one family.
+    deinit { for socket in all { _ = Glibc.close(socket.descriptor) } }
+
+    /// The families that work.
+    public var families: [IPFamily] {
+        [.ipv4, .ipv6].filter { family in all.contains { $0.family == family } }
+    }
+
+    /// Gives the descriptors away, to be closed by the new owner.
+    mutating func take() -> [Socket] {
+        defer { all = [] }
+        return all
+    }
+
+    private mutating func add(
+        _ descriptor: consuming FileDescriptor?,
+        _ family: IPFamily,
+        at address: IPAddress?
+    ) {
+        guard let raw = descriptor.take()?.take() else { return }
+        all.append(Socket(descriptor: raw, family: family, address: address))
+    }
+
+    /// One try at one socket.
     private struct Opened: ~Copyable {
         var descriptor: FileDescriptor?
         var port: UInt16?
@@ -102,52 +161,25 @@ public struct UDPSockets: ~Copyable, Sendable {
         consuming func takeDescriptor() -> FileDescriptor? { descriptor.take() }
     }
 
-    private static func open(_ family: IPFamily, port: UInt16, mark: UInt32) -> Opened {
+    private static func open(
+        _ family: IPFamily,
+        at address: IPAddress? = nil,
+        port: UInt16,
+        mark: UInt32
+    ) -> Opened {
         var opened = Opened()
         do throws(SystemError) {
-            let descriptor = try FileDescriptor(
-                socket: family == .ipv4 ? AF_INET : AF_INET6,
-                type: Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+            let descriptor = try FileDescriptor(datagrams: family)
+            opened.joins = try descriptor.prepareForPackets(family, mark: mark, buffers: .main)
+            let any = SocketAddress(any: family, port: port)
+            try descriptor.bind(
+                to: address.map { SocketAddress(Endpoint($0, port: port)) } ?? any
             )
-            opened.joins = try setOptions(of: descriptor, family, mark: mark)
-            try descriptor.bind(to: SocketAddress(any: family, port: port))
             opened.port = try descriptor.localEndpoint().endpoint.port
             opened.descriptor = consume descriptor
         } catch {
             opened.error = error
         }
         return opened
-    }
-
-    /// Returns whether received datagrams will come joined.
-    private static func setOptions(
-        of descriptor: borrowing FileDescriptor,
-        _ family: IPFamily,
-        mark: UInt32
-    ) throws(SystemError) -> Bool {
-        switch family {
-        case .ipv4:
-            let level = Int32(IPPROTO_IP)
-            try descriptor.setOption(level, IP_PKTINFO, 1)
-            try descriptor.setOption(level, IP_RECVTOS, 1)
-            try descriptor.setOption(level, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-        case .ipv6:
-            let level = Int32(IPPROTO_IPV6)
-            try descriptor.setOption(level, IPV6_V6ONLY, 1)
-            try descriptor.setOption(level, culvert_IPV6_RECVPKTINFO, 1)
-            try descriptor.setOption(level, IPV6_RECVTCLASS, 1)
-            try descriptor.setOption(level, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT)
-        }
-        if mark != 0 {
-            try descriptor.setOption(SOL_SOCKET, SO_MARK, Int32(bitPattern: mark))
-        }
-        for (forced, plain, byteCount) in [
-            (SO_RCVBUFFORCE, SO_RCVBUF, Limits.receiveByteCount),
-            (SO_SNDBUFFORCE, SO_SNDBUF, Limits.sendByteCount),
-        ] where !descriptor.trySetOption(SOL_SOCKET, forced, byteCount) {
-            // Without privilege the kernel cuts the size to its limit and says nothing.
-            _ = descriptor.trySetOption(SOL_SOCKET, plain, byteCount)
-        }
-        return descriptor.trySetOption(Int32(IPPROTO_UDP), culvert_UDP_GRO, 1)
     }
 }

@@ -17,6 +17,9 @@ struct Liveness {
         static let quietMax: Duration = .milliseconds(500)
         /// The same for a side that is not.
         static let keepalive: Duration = .seconds(25)
+        /// The same for a client: its question comes first, and the gateway's answer is the
+        /// gateway's own keepalive.
+        static let clientKeepalive: Duration = .seconds(24)
         /// The shortest patience; else three round trips.
         static let patienceMin: Duration = .milliseconds(250)
         /// Between rounds of probes in distress, for the first second …
@@ -24,9 +27,9 @@ struct Liveness {
         static let fastHunt: Duration = .seconds(1)
         /// … and later.
         static let slowHuntGap: Duration = .milliseconds(250)
-        /// After this much distress in silence the peer is lost.
+        /// After this much silence in all the peer is lost; twice the patience at least.
         static let lostAfter: Duration = .seconds(2)
-        /// A hunt that nobody answers ends; the keepalive goes on.
+        /// A hunt that nobody answers ends so long after the last traffic; the keepalive goes on.
         static let huntMax: Duration = .seconds(10)
     }
 
@@ -40,6 +43,8 @@ struct Liveness {
         case round
         /// To say that the peer is lost.
         case lost
+        /// To ask once more, and then no more than now and then: nobody answers.
+        case rest
     }
 
     private enum State {
@@ -53,22 +58,42 @@ struct Liveness {
 
     private struct Hunt {
         var since: Instant
+        /// When the first thing was sent that nobody answered.
+        var silentSince: Instant
         var nextRound: Instant
         var isLost = false
         /// Whether nothing at all is heard; else the chosen path alone fails.
         var isSilent: Bool
     }
 
+    /// How long a side that is not active may say nothing.
+    private let keepalive: Duration
     private var state = State.quiet
     private(set) var lastTraffic: Instant?
     private var lastSent: Instant?
     private(set) var lastHeard: Instant?
+
+    init(_ role: PeerRole) {
+        keepalive =
+            switch role {
+            case .client: Limits.clientKeepalive
+            case .gateway: Limits.keepalive
+            }
+    }
 
     /// Whether all pairs are being probed.
     var isHunting: Bool {
         switch state {
         case .hunting: true
         case .quiet, .waiting, .asked, .exhausted: false
+        }
+    }
+
+    /// Whether nothing speaks against the chosen path.
+    var isHealthy: Bool {
+        switch state {
+        case .quiet, .waiting, .asked: true
+        case .hunting, .exhausted: false
         }
     }
 
@@ -173,7 +198,9 @@ extension Liveness {
         switch state {
         case .hunting: break
         case .quiet, .waiting, .asked, .exhausted:
-            state = .hunting(Hunt(since: now, nextRound: now, isSilent: false))
+            state = .hunting(
+                Hunt(since: now, silentSince: now, nextRound: now, isSilent: false)
+            )
         }
     }
 
@@ -196,7 +223,7 @@ extension Liveness {
         case .quiet, .exhausted: next = nil
         case .waiting(let since): next = since.advanced(by: patience / 2)
         case .asked(let since): next = since.advanced(by: patience)
-        case .hunting(let hunt): next = hunt.nextRound
+        case .hunting(let hunt): next = deadline(of: hunt, patience: patience)
         }
         guard let quiet = quietDeadline else { return next }
         return next.map { min($0, quiet) } ?? quiet
@@ -207,7 +234,7 @@ extension Liveness {
         guard let lastSent else { return nil }
         let soon = lastSent.advanced(by: Limits.quietMax)
         if let lastTraffic, soon < lastTraffic.advanced(by: Limits.activeTime) { return soon }
-        return lastSent.advanced(by: Limits.keepalive)
+        return lastSent.advanced(by: keepalive)
     }
 
     /// What is due now, one thing at a time; nil when nothing is.
@@ -218,11 +245,12 @@ extension Liveness {
             state = .asked(since: since)
             return .ask
         case .asked(let since) where since.advanced(by: patience) <= now:
+            let next = now.advanced(by: Limits.huntGap)
             state = .hunting(
-                Hunt(since: now, nextRound: now.advanced(by: Limits.huntGap), isSilent: true)
+                Hunt(since: now, silentSince: since, nextRound: next, isSilent: true)
             )
             return .distress
-        case .hunting(let hunt) where hunt.nextRound <= now:
+        case .hunting(let hunt) where deadline(of: hunt, patience: patience) <= now:
             return hunting(hunt, patience: patience, at: now)
         case .quiet, .waiting, .asked, .hunting, .exhausted:
             break
@@ -234,7 +262,7 @@ extension Liveness {
 
     private mutating func hunting(_ previous: Hunt, patience: Duration, at now: Instant) -> Due {
         var hunt = previous
-        let silence = max(hunt.since, lastHeard ?? hunt.since).duration(to: now)
+        let silence = silenceStart(of: hunt).duration(to: now)
         defer {
             if isHunting { state = .hunting(hunt) }
         }
@@ -243,17 +271,36 @@ extension Liveness {
             hunt.isSilent = true
             return .distress
         }
-        if hunt.isSilent, !hunt.isLost, silence >= Limits.lostAfter {
+        if hunt.isSilent, !hunt.isLost, silence >= Self.lostAfter(patience) {
             hunt.isLost = true
             return .lost
         }
         let elapsed = hunt.since.duration(to: now)
-        if silence >= Limits.huntMax, lastTraffic.map({ $0 <= hunt.since }) ?? true {
+        let untried = lastTraffic.map { $0.duration(to: now) }
+        if silence >= Limits.huntMax, untried.map({ $0 >= Limits.huntMax }) ?? true {
             state = .exhausted
-            return .ask
+            return .rest
         }
         let gap = elapsed < Limits.fastHunt ? Limits.huntGap : Limits.slowHuntGap
         hunt.nextRound = now.advanced(by: gap)
         return .round
+    }
+
+    /// When a hunt's next step is due.
+    private func deadline(of hunt: Hunt, patience: Duration) -> Instant {
+        let start = silenceStart(of: hunt)
+        if !hunt.isSilent { return min(hunt.nextRound, start.advanced(by: patience)) }
+        if !hunt.isLost {
+            return min(hunt.nextRound, start.advanced(by: Self.lostAfter(patience)))
+        }
+        return hunt.nextRound
+    }
+
+    private func silenceStart(of hunt: Hunt) -> Instant {
+        max(hunt.silentSince, lastHeard ?? hunt.silentSince)
+    }
+
+    private static func lostAfter(_ patience: Duration) -> Duration {
+        max(Limits.lostAfter, patience * 2)
     }
 }

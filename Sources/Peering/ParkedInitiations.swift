@@ -21,8 +21,7 @@ struct ParkedInitiations {
     struct Entry {
         var key: Key
         var bytes: [UInt8]
-        var remote: Endpoint
-        var local: Endpoint
+        var path: Path
         var at: Instant
     }
 
@@ -34,9 +33,9 @@ struct ParkedInitiations {
 
     mutating func insert(_ entry: Entry) {
         forget(at: entry.at)
-        let source = entry.remote.address
+        let source = entry.path.remote.address
         if counts[source, default: 0] >= Limits.perSource,
-            let oldest = entries.firstIndex(where: { $0.remote.address == source })
+            let oldest = entries.firstIndex(where: { $0.path.remote.address == source })
         {
             remove(at: oldest)
         } else if entries.count >= Limits.entries {
@@ -59,12 +58,12 @@ struct ParkedInitiations {
 
     private mutating func forget(at now: Instant) {
         let old = entries.prefix { $0.at.duration(to: now) >= Limits.lifetime }.count
-        for entry in entries.prefix(old) { uncount(entry.remote.address) }
+        for entry in entries.prefix(old) { uncount(entry.path.remote.address) }
         entries.removeFirst(old)
     }
 
     private mutating func remove(at index: Int) {
-        uncount(entries[index].remote.address)
+        uncount(entries[index].path.remote.address)
         entries.remove(at: index)
     }
 

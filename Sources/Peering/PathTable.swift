@@ -2,25 +2,28 @@ internal import Bytes
 internal import IP
 internal import SansIO
 
-/// One way to a peer: from where, to where.
-struct Path: Hashable {
-    /// Unspecified stands for the kernel's choice.
-    var local: Endpoint
-    var remote: Endpoint
-}
-
 /// The ways to one peer: pairs of candidates, what probes found out about them, and which is used.
 ///
-/// A pair is **proven** when a probe on it was answered lately. The chosen pair is given up only
-/// for a proven one that is better: of a better kind, or faster by 10 ms and a fifth.
+/// A pair is an address of ours, or a relay of ours, and a candidate of the peer; its kind is the
+/// worse of the two. It is **proven** when a probe on it was answered lately. The chosen pair is
+/// given up only for a proven one that is better: direct instead of relayed, or faster by 10 ms and
+/// a fifth.
 struct PathTable {
     enum Limits {
         /// Pairs of one peer.
-        static let pairs = 32
+        static let pairs = 48
+        /// Pairs through one of our own relays.
+        static let pairsOfRelay = 8
+        /// Of these, how many a gateway probes that hears nothing.
+        static let huntedOfRelay = 2
+        /// Lent addresses of the peer that are remembered to be gone.
+        static let withdrawn = 8
         /// Remote endpoints learnt from packets.
         static let peerReflexive = 4
-        /// Probes that an answer may still come for.
-        static let outstanding = 128
+        /// Probes of a client, which measures all pairs, that an answer may still come for.
+        static let outstanding = 1024
+        /// The same for a gateway.
+        static let gatewayOutstanding = 64
         /// Gaps between the first probes of a pair; then one each second.
         static let firstGaps: [Duration] = [
             .milliseconds(200), .milliseconds(300), .milliseconds(500),
@@ -28,12 +31,16 @@ struct PathTable {
         static let laterGap: Duration = .seconds(1)
         /// Probes of a pair that nobody answers.
         static let probes = 12
-        /// Between probes of a proven pair: it stays warm for the day that it is needed.
-        static let warmGap: Duration = .seconds(25)
+        /// Proven pairs that stay warm besides the chosen one.
+        static let warmPairs = 3
+        /// Between probes of a warm pair, and of a silent one that would be better.
+        static let warmGap = Liveness.Limits.clientKeepalive
         /// Between probes of the chosen pair while traffic flows.
         static let measureGap: Duration = .seconds(5)
         /// How long an answer proves a pair.
         static let proofLifetime: Duration = .seconds(60)
+        /// Answers that a pair owes which died when it was the chosen one.
+        static let answersAfterDeath = 3
         /// A pair must be faster by this …
         static let hysteresis: Duration = .milliseconds(10)
         /// … and by this part of the chosen one's round trip, in percent.
@@ -42,7 +49,10 @@ struct PathTable {
 
     struct Pair {
         var path: Path
+        /// The worse of its two ends.
         var kind: Candidate.Kind
+        /// Whether it is to be left for any that works: one of its ends is being given up.
+        var isLeaving = false
         /// Smoothed: half of the old, half of the new.
         var roundTrip: Duration?
         var answeredAt: Instant?
@@ -52,45 +62,67 @@ struct PathTable {
         var unansweredSince: Instant?
         /// When the next probe of the series goes out; nil when the series is over.
         var nextProbe: Instant?
+        /// Answers since it died as the chosen one; nil: it never did.
+        var answersSinceDeath: Int?
+        /// Where its answers come from, where that is not where its probes go: behind some NATs
+        /// the peer has an endpoint for each of ours.
+        var answersFrom: Source?
 
         func isProven(at now: Instant) -> Bool {
             guard let answeredAt, roundTrip != nil else { return false }
             return answeredAt.duration(to: now) < Limits.proofLifetime
         }
+
+        /// Whether it did not die lately: one that works now and then is no better than another.
+        var isTrusted: Bool { answersSinceDeath.map { $0 >= Limits.answersAfterDeath } ?? true }
     }
 
-    private struct Probe {
+    struct Probe {
         var number: UInt64 = 0
         var path = Path(local: .unspecified, remote: .unspecified)
         var sentAt = Instant(nanoseconds: 0)
         var isWaiting = false
     }
 
-    private(set) var pairs: [Pair] = []
-    /// When the next probe of a series is due.
-    private(set) var nextProbe: Instant?
-    /// The way that packets take; nil before the first.
-    private(set) var chosen: Path?
-    private var remotes: [Candidate] = []
-    private var learnt: [Candidate] = []
-    private var locals: [Endpoint] = []
-    private var probes: [Probe] = []
-    private var nextNumber: UInt64
+    /// An endpoint that an authentic packet came from, and through which relay of ours.
+    struct Source: Equatable {
+        var endpoint: Endpoint
+        /// 0: none.
+        var relay: UInt32
+    }
 
-    private let triesSources: Bool
+    var pairs: [Pair] = []
+    /// When the next probe of a series is due.
+    var nextProbe: Instant?
+    /// When what is not urgent is done next, all of it at once.
+    var beat: Instant?
+    /// The way that packets take; nil before the first.
+    var chosen: Path?
+    private var remotes: [Candidate] = []
+    private var learnt: [Source] = []
+    /// Lent addresses that the peer named once and does not any more: not to be learnt anew.
+    private var withdrawn: [Endpoint] = []
+    private var locals: [Endpoint] = []
+    private var relays: [RelayEnd] = []
+    var probes: [Probe] = []
+    var nextNumber: UInt64
+
+    /// Whether it measures, and tries each of several own addresses.
+    let triesSources: Bool
 
     /// - Parameters:
     ///   - firstNumber: The first probe's number; random, so that no stale answer fits.
-    ///   - triesSources: Whether each of several own addresses makes pairs of its own.
+    ///   - triesSources: Whether it is a client's: all pairs are measured, and each of several own
+    ///     addresses makes pairs of its own.
     init(firstNumber: UInt64, triesSources: Bool) {
         nextNumber = firstNumber
         self.triesSources = triesSources
     }
 
     /// The chosen pair's place in `pairs`.
-    private var chosenIndex: Int? { chosen.flatMap(index(of:)) }
+    var chosenIndex: Int? { chosen.flatMap(index(of:)) }
 
-    private func index(of path: Path) -> Int? { pairs.firstIndex { $0.path == path } }
+    func index(of path: Path) -> Int? { pairs.firstIndex { $0.path == path } }
 
     /// The chosen path's kind; host when nothing is known of it.
     var chosenKind: Candidate.Kind { chosenIndex.map { pairs[$0].kind } ?? .host }
@@ -98,7 +130,37 @@ struct PathTable {
     /// The chosen path's round trip.
     var chosenRoundTrip: Duration? { chosenIndex.flatMap { pairs[$0].roundTrip } }
 
-    private mutating func setNextProbe() {
+    /// The likeliest ways through our own relays, for a gateway that hears nothing.
+    var relayedPaths: [Path] {
+        relays.flatMap { end in
+            pairs.filter { $0.path.relay == end.number }.prefix(Limits.huntedOfRelay).map(\.path)
+        }
+    }
+
+    /// Whether the chosen path is direct and was lately seen to work.
+    func isDirectProven(at now: Instant) -> Bool {
+        chosenIndex.map { pairs[$0].kind != .relayed && pairs[$0].isProven(at: now) } ?? false
+    }
+
+    /// Whether what comes from `source` comes by the chosen path, or from where that is answered.
+    func isChosen(_ source: Source, orItsAnswers: Bool) -> Bool {
+        guard let index = chosenIndex else { return false }
+        let path = pairs[index].path
+        return (path.remote == source.endpoint && path.relay == source.relay)
+            || (orItsAnswers && pairs[index].answersFrom == source)
+    }
+
+    /// The addresses that the peer may send from, each once.
+    var addresses: [IPAddress] {
+        var found: [IPAddress] = []
+        for endpoint in remotes.map(\.endpoint) + learnt.map(\.endpoint)
+        where !found.contains(endpoint.address) {
+            found.append(endpoint.address)
+        }
+        return found
+    }
+
+    mutating func setNextProbe() {
         nextProbe = nil
         for case let next? in pairs.lazy.map(\.nextProbe) where nextProbe.map({ next < $0 }) ?? true
         {
@@ -111,60 +173,148 @@ struct PathTable {
 
 extension PathTable {
     /// Our own addresses: with more than one of a family each is tried as a source, besides the
-    /// kernel's choice.
+    /// kernel's choice. What was proven with an address that is gone is not proven any more.
     mutating func setLocals(_ endpoints: [Endpoint], at now: Instant) {
+        let hasLost = locals.contains { local in
+            !endpoints.contains { $0.address == local.address }
+        }
         locals = endpoints
         if let path = chosen, path.local != .unspecified,
             !locals.contains(where: { $0.address == path.local.address })
         {
             choose(Path(local: .unspecified, remote: path.remote), at: now)
         }
+        if hasLost {
+            for index in pairs.indices where !pairs[index].path.isRelayed {
+                (pairs[index].answeredAt, pairs[index].unanswered) = (nil, 0)
+                pairs[index].unansweredSince = nil
+            }
+        }
         rebuild()
     }
 
+    /// Our own relays. A path through one that is gone is left for the best that is known.
+    ///
+    /// - Parameters:
+    ///   - ends: The relays that lend something.
+    ///   - probing: When the first probe of each new pair goes out; nil: none does.
+    ///   - now: The time.
+    /// - Returns: Whether there are new pairs.
+    mutating func setRelays(_ ends: [RelayEnd], probing: Instant?, at now: Instant) -> Bool {
+        relays = ends
+        let isGone = chosen.map { path in
+            path.isRelayed && !ends.contains { $0.number == path.relay }
+        }
+        if isGone ?? false { chosen = nil }
+        let known = Set(pairs.map(\.path))
+        rebuild()
+        let added = pairs.indices.filter { !known.contains(pairs[$0].path) }
+        if let probing {
+            for index in added { pairs[index].nextProbe = probing }
+            setNextProbe()
+        }
+        if isGone ?? false, let next = fallback(at: now) { choose(next, at: now) }
+        return !added.isEmpty
+    }
+
     /// The peer's candidates; those that are gone lose their pairs, unless in use.
-    mutating func setRemotes(_ candidates: [Candidate]) {
+    ///
+    /// - Returns: Whether they changed.
+    @discardableResult
+    mutating func setRemotes(_ candidates: [Candidate]) -> Bool {
+        guard candidates != remotes else { return false }
+        withdrawn += remotes.filter { $0.kind == .relayed }.map(\.endpoint)
+        withdrawn.removeAll { gone in candidates.contains { $0.endpoint == gone } }
+        withdrawn.removeFirst(max(0, withdrawn.count - Limits.withdrawn))
         remotes = candidates
         rebuild()
+        return true
     }
 
     /// An authentic packet came from an endpoint that nobody announced.
     ///
     /// - Returns: Whether it is new.
-    mutating func learn(_ remote: Endpoint) -> Bool {
-        guard !remotes.contains(where: { $0.endpoint == remote }),
-            !learnt.contains(where: { $0.endpoint == remote })
-        else { return false }
-        if learnt.count >= Limits.peerReflexive {
-            let oldest = learnt.firstIndex { $0.endpoint != chosen?.remote } ?? 0
-            learnt.remove(at: oldest)
+    mutating func learn(_ remote: Endpoint, relay: UInt32 = 0) -> Bool {
+        let isAnnounced = remotes.contains { $0.endpoint == remote }
+        let entry = Source(endpoint: remote, relay: relay)
+        guard !learnt.contains(entry), !withdrawn.contains(remote) else { return false }
+        if isAnnounced, relay == 0 || index(of: path(remote: remote, relay: relay)) != nil {
+            return false
         }
-        learnt.append(Candidate(.peerReflexive, remote))
+        if learnt.count >= Limits.peerReflexive {
+            let oldest = learnt.firstIndex {
+                $0.endpoint != chosen?.remote || $0.relay != chosen?.relay
+            }
+            learnt.remove(at: oldest ?? 0)
+        }
+        learnt.append(entry)
         rebuild()
         return true
     }
 
+    /// The pairs, anew: what is known of those that stay is kept.
     private mutating func rebuild() {
         var next: [Pair] = []
         func add(_ path: Path, _ kind: Candidate.Kind) {
-            guard next.count < Limits.pairs, !next.contains(where: { $0.path == path }) else {
+            if let known = next.firstIndex(where: { $0.path == path }) {
+                (next[known].isLeaving, next[known].kind) = (isLeaving(path), kind)
                 return
             }
+            guard next.count < Limits.pairs else { return }
             var pair = index(of: path).map { pairs[$0] } ?? Pair(path: path, kind: kind)
-            pair.kind = kind
+            (pair.kind, pair.isLeaving) = (kind, isLeaving(path))
             next.append(pair)
         }
-        if let index = chosenIndex { add(pairs[index].path, pairs[index].kind) }
-        for remote in learnt + remotes {
+        if let index = chosenIndex {
+            add(pairs[index].path, pairs[index].kind)
+            // A lent address of the peer that it does not name any more will end.
+            if pairs[index].kind == .relayed { next[0].isLeaving = true }
+        }
+        for entry in learnt where entry.relay == 0 && hasLocal(for: entry.endpoint) {
+            add(Path(local: .unspecified, remote: entry.endpoint), kind(of: entry.endpoint))
+        }
+        for remote in remotes where hasLocal(for: remote.endpoint) {
             add(Path(local: .unspecified, remote: remote.endpoint), remote.kind)
         }
-        for remote in learnt + remotes {
-            for local in sources(for: remote.endpoint) {
-                add(Path(local: local, remote: remote.endpoint), remote.kind)
+        // A relay that lost what it lent may lend again.
+        for entry in learnt where relays.contains(where: { $0.number == entry.relay }) {
+            add(path(remote: entry.endpoint, relay: entry.relay), .relayed)
+        }
+        for end in relays where !end.isLeaving {
+            for remote in remotes(through: end) {
+                add(path(remote: remote, relay: end.number), .relayed)
+            }
+        }
+        for remote in learnt.filter({ $0.relay == 0 }).map(\.endpoint) + remotes.map(\.endpoint) {
+            for local in sources(for: remote) {
+                add(Path(local: local, remote: remote), kind(of: remote))
             }
         }
         pairs = next
         setNextProbe()
+    }
+
+    private func isLeaving(_ path: Path) -> Bool {
+        path.isRelayed && relays.contains { $0.number == path.relay && $0.isLeaving }
+    }
+
+    private func kind(of remote: Endpoint) -> Candidate.Kind {
+        remotes.first { $0.endpoint == remote }?.kind ?? .peerReflexive
+    }
+
+    /// What a relay of ours may reach, the likeliest first.
+    private func remotes(through end: RelayEnd) -> [Endpoint] {
+        let reached = remotes.filter { end.reaches($0.endpoint.address) }
+        var ordered: [Endpoint] = []
+        for kind in [Candidate.Kind.relayed, .serverReflexive, .peerReflexive, .host] {
+            ordered += reached.filter { $0.kind == kind }.map(\.endpoint)
+        }
+        return Array(ordered.prefix(Limits.pairsOfRelay))
+    }
+
+    /// Whether we have an address of the family, as far as we know.
+    private func hasLocal(for remote: Endpoint) -> Bool {
+        locals.isEmpty || locals.contains { $0.address.family == remote.address.family }
     }
 
     /// With one address of a family the kernel has no choice to make.
@@ -184,136 +334,9 @@ extension PathTable {
         let exact = Path(local: Endpoint(local.address, port: 0), remote: remote)
         return index(of: exact) == nil ? Path(local: .unspecified, remote: remote) : exact
     }
-}
 
-// MARK: - Probes
-
-extension PathTable {
-    /// Begins a series of probes on every pair, the first at once.
-    mutating func probeAll(at now: Instant) {
-        for index in pairs.indices { pairs[index].nextProbe = now }
-        setNextProbe()
-    }
-
-    /// Begins a series on the pairs to `remote`.
-    mutating func probe(remote: Endpoint, at now: Instant) {
-        for index in pairs.indices where pairs[index].path.remote == remote {
-            pairs[index].nextProbe = now
-        }
-        setNextProbe()
-    }
-
-    /// The number of a probe that goes out on `path` now.
-    mutating func sendProbe(on path: Path, at now: Instant) -> UInt64 {
-        let number = nextNumber
-        nextNumber &+= 1
-        if probes.isEmpty { probes = Array(repeating: Probe(), count: Limits.outstanding) }
-        probes[Int(number % UInt64(Limits.outstanding))] = Probe(
-            number: number,
-            path: path,
-            sentAt: now,
-            isWaiting: true
-        )
-        if let index = index(of: path) {
-            if pairs[index].unanswered == 0 { pairs[index].unansweredSince = now }
-            pairs[index].unanswered += 1
-        }
-        return number
-    }
-
-    /// A pair whose series wants a probe now; its next one is set. While traffic flows the chosen
-    /// pair is measured more often.
-    mutating func popDue(at now: Instant, isActive: Bool) -> Path? {
-        guard let index = pairs.firstIndex(where: { $0.nextProbe.map { $0 <= now } ?? false })
-        else { return nil }
-        defer { setNextProbe() }
-        let sent = pairs[index].unanswered
-        let isChosen = pairs[index].path == chosen
-        if pairs[index].isProven(at: now), sent < 3 {
-            let gap = isChosen && isActive ? Limits.measureGap : Limits.warmGap
-            pairs[index].nextProbe = now.advanced(by: gap)
-        } else if sent + 1 >= Limits.probes {
-            pairs[index].nextProbe = nil
-            if !isChosen { pairs[index].answeredAt = nil }
-        } else {
-            let gap = sent < Limits.firstGaps.count ? Limits.firstGaps[sent] : Limits.laterGap
-            pairs[index].nextProbe = now.advanced(by: gap)
-        }
-        return pairs[index].path
-    }
-
-    /// Probe `number` was answered: the pair is proven.
-    ///
-    /// - Returns: The pair's path; nil for an answer that nothing waits for.
-    mutating func answered(_ number: UInt64, at now: Instant) -> Path? {
-        guard !probes.isEmpty else { return nil }
-        let slot = Int(number % UInt64(Limits.outstanding))
-        guard probes[slot].isWaiting, probes[slot].number == number else { return nil }
-        probes[slot].isWaiting = false
-        let path = probes[slot].path
-        guard let index = index(of: path) else { return nil }
-        let sample = probes[slot].sentAt.duration(to: now)
-        pairs[index].roundTrip = pairs[index].roundTrip.map { ($0 + sample) / 2 } ?? sample
-        pairs[index].answeredAt = now
-        (pairs[index].unanswered, pairs[index].unansweredSince) = (0, nil)
-        if triesSources, pairs[index].nextProbe == nil {
-            pairs[index].nextProbe = now.advanced(by: Limits.warmGap)
-            setNextProbe()
-        }
-        return path
-    }
-
-    /// Whether the chosen path lets probes go unanswered.
-    func isChosenDead(at now: Instant) -> Bool {
-        guard let index = chosenIndex, pairs[index].unanswered >= 2,
-            let since = pairs[index].unansweredSince
-        else { return false }
-        return since.duration(to: now) >= Liveness.patience(pairs[index].roundTrip)
-    }
-}
-
-// MARK: - Choice
-
-extension PathTable {
-    /// From now on packets take `path`.
-    mutating func choose(_ path: Path, at now: Instant) {
-        guard path != chosen else { return }
-        chosen = path
-        if index(of: path) == nil {
-            if pairs.count >= Limits.pairs { pairs.removeLast() }
-            let known = (remotes + learnt).first { $0.endpoint == path.remote }
-            pairs.append(Pair(path: path, kind: known?.kind ?? .peerReflexive))
-        }
-        // A gateway measures no paths: a series of its own would never end.
-        if triesSources, let index = chosenIndex, pairs[index].nextProbe == nil {
-            pairs[index].nextProbe = now
-        }
-        setNextProbe()
-    }
-
-    /// A proven pair that is better than the chosen one; nil when there is none. Where the chosen
-    /// one is dead, every pair that answered since is better.
-    func better(at now: Instant, isChosenDead: Bool) -> Path? {
-        var best: Pair?
-        for pair in pairs where pair.path != chosen && pair.isProven(at: now) {
-            if pair.unanswered > (isChosenDead ? 0 : 1) { continue }
-            if best.map({ Self.isBetter(pair, than: $0, margin: .zero) }) ?? true { best = pair }
-        }
-        guard let best else { return nil }
-        guard !isChosenDead, let index = chosenIndex, pairs[index].isProven(at: now),
-            let roundTrip = pairs[index].roundTrip
-        else { return best.path }
-        let margin = max(Limits.hysteresis, roundTrip * Limits.hysteresisPercent / 100)
-        return Self.isBetter(best, than: pairs[index], margin: margin) ? best.path : nil
-    }
-
-    /// Direct before relayed, then by round trip.
-    private static func isBetter(_ pair: Pair, than other: Pair, margin: Duration) -> Bool {
-        let (isRelayed, isOtherRelayed) = (pair.kind == .relayed, other.kind == .relayed)
-        guard isRelayed == isOtherRelayed else { return isOtherRelayed }
-        guard let roundTrip = pair.roundTrip, let otherRoundTrip = other.roundTrip else {
-            return pair.roundTrip != nil
-        }
-        return roundTrip + margin < otherRoundTrip
+    /// The pair through a relay of ours.
+    func path(remote: Endpoint, relay: UInt32) -> Path {
+        Path(local: .unspecified, remote: remote, relay: relay)
     }
 }

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import IP
 internal import SansIO
 internal import WireGuard
 
@@ -11,8 +12,10 @@ final class Peer {
     var configuration: PeerConfiguration
     var tunnel: Tunnel
     var paths: PathTable
-    var liveness = Liveness()
+    var liveness: Liveness
     var ladder: Ladder?
+    /// Gateway: the rounds of probes that look for a direct way; nil: none is looked for.
+    var search: Search?
     /// What a peer under load gave for paths; mac2 is made with it.
     var cookies: [(path: Path, cookie: Cookie)] = []
     /// Whether the role was told that a session is there.
@@ -23,20 +26,32 @@ final class Peer {
     var connectingSince: Instant?
     /// Whether the role was told that this peer is lost.
     var isLost = false
+    /// Gateway: the counter of the newest packet that named the path, in the session in use.
+    var namedBy: UInt64?
+    /// Client: when something was last heard by the chosen path.
+    var chosenHeardAt: Instant?
+    /// Client: when an endpoint of it was last learnt from a packet that came straight.
+    var learntAt: Instant?
+    /// The same from one that came through a relay of ours.
+    var learntByRelayAt: Instant?
+    /// The addresses that relays were asked to let through for it.
+    var permitted: [IPAddress] = []
+    /// The path through a relay that a channel is wanted for.
+    var bound: Path?
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
-    /// The deadline with which it stands in the pool's heap; nil when it does not.
-    var scheduled: Instant?
 
     init(
         index: PeerIndex,
         configuration: PeerConfiguration,
         tunnel: consuming Tunnel,
         paths: PathTable,
+        role: PeerRole,
         at now: Instant
     ) {
         (self.index, self.configuration) = (index, configuration)
         self.tunnel = tunnel
+        liveness = Liveness(role)
         self.paths = paths
         wantedAt = now
     }
@@ -66,6 +81,7 @@ final class Peer {
         }
         if isConnected, speaksFrames {
             consider(paths.nextProbe)
+            consider(search?.next)
             consider(liveness.nextDeadline(roundTrip: paths.chosenRoundTrip))
         }
         return next

@@ -41,17 +41,17 @@ extension PeerPool {
     mutating func climb(_ peer: Peer, at now: Instant, into outbox: inout Outbox) {
         guard let ladder = peer.ladder, let next = ladder.next, next <= now else { return }
         if !ladder.goesEverywhere, let chosen = peer.paths.chosen {
-            send(ladder.bytes, to: peer, on: chosen, at: now, into: &outbox)
+            sendCopy(ladder.bytes, to: peer, on: chosen, at: now, into: &outbox)
         } else {
             for pair in peer.paths.pairs {
-                send(ladder.bytes, to: peer, on: pair.path, at: now, into: &outbox)
+                sendCopy(ladder.bytes, to: peer, on: pair.path, at: now, into: &outbox)
             }
         }
         peer.ladder?.sent(at: now)
     }
 
     /// Sends one copy of an initiation, with the path's mac2 where a cookie is known.
-    private mutating func send(
+    private mutating func sendCopy(
         _ initiation: [UInt8],
         to peer: Peer,
         on path: Path,
@@ -60,35 +60,28 @@ extension PeerPool {
     ) {
         var bytes = initiation
         if let cookie = peer.cookie(for: path) { _ = cookie.authenticate(&bytes, at: now) }
-        Self.send(bytes, to: path, into: &outbox)
+        transmit(bytes, on: path, into: &outbox)
         peer.bytesOut += UInt64(bytes.count)
-    }
-
-    /// Commits a datagram that is not sealed.
-    static func send(_ bytes: [UInt8], to path: Path, into outbox: inout Outbox) {
-        var datagram = outbox.reserve(bytes.count)
-        guard datagram.byteCount == bytes.count else { return }
-        datagram.write(bytes.rawSpan, at: 0)
-        outbox.commit(to: path.remote, from: path.local)
     }
 
     mutating func receiveResponse(
         _ datagram: RawSpan,
-        remote: Endpoint,
-        local: Endpoint,
-        at now: Instant,
+        _ arrival: Arrival,
         into outbox: inout Outbox
     ) {
+        let now = arrival.now
         do {
             let view = try ResponseView(datagram)
             guard let peer = owner(of: view.receiver) else { throw HandshakeError.unexpected }
             try peer.tunnel.finish(with: datagram, as: identity, at: now)
             peer.bytesIn += UInt64(datagram.byteCount)
             peer.ladder = nil
-            let path = peer.paths.path(remote: remote, local: local)
+            let path = arrival.path(of: peer)
             if peer.paths.chosen == nil || peer.liveness.isHunting || !peer.isConnected {
-                _ = peer.paths.learn(remote)
+                _ = peer.paths.learn(arrival.remote, relay: arrival.relay)
                 peer.paths.choose(path, at: now)
+                permit(peer, at: now, into: &outbox)
+                bindChosen(peer, at: now)
             }
             confirm(peer, at: now)
             if peer.speaksFrames { ask(peer, at: now, into: &outbox) }
@@ -100,19 +93,18 @@ extension PeerPool {
 
     mutating func receiveCookie(
         _ datagram: RawSpan,
-        remote: Endpoint,
-        local: Endpoint,
-        at now: Instant,
+        _ arrival: Arrival,
         into outbox: inout Outbox
     ) {
+        let now = arrival.now
         do {
             let view = try CookieReplyView(datagram)
             guard let peer = owner(of: view.receiver) else { throw HandshakeError.unexpected }
             let cookie = try peer.tunnel.cookie(from: datagram, at: now)
-            let path = peer.paths.path(remote: remote, local: local)
+            let path = arrival.path(of: peer)
             peer.keep(cookie, for: path)
             if let ladder = peer.ladder {
-                send(ladder.bytes, to: peer, on: path, at: now, into: &outbox)
+                sendCopy(ladder.bytes, to: peer, on: path, at: now, into: &outbox)
             }
         } catch {
             counters.handshakesRefused += 1
@@ -125,23 +117,21 @@ extension PeerPool {
 extension PeerPool {
     mutating func receiveInitiation(
         _ datagram: RawSpan,
-        remote: Endpoint,
-        local: Endpoint,
-        at now: Instant,
+        _ arrival: Arrival,
         into outbox: inout Outbox
     ) {
-        let path = Path(local: Endpoint(local.address, port: 0), remote: remote)
+        let (path, now) = (arrival.path, arrival.now)
         if let copy = copies.response(to: datagram, at: now) {
             counters.copiesAnswered += 1
-            Self.send(copy, to: path, into: &outbox)
+            transmit(copy, on: path, into: &outbox)
             return
         }
         do {
-            switch try checker.check(datagram, from: remote, as: identity, at: now) {
+            switch try checker.check(datagram, from: arrival.remote, as: identity, at: now) {
             case .accepted: break
             case .challenged(let reply):
                 counters.challenged += 1
-                Self.send(reply, to: path, into: &outbox)
+                transmit(reply, on: path, into: &outbox)
                 return
             case .limited:
                 counters.challenged += 1
@@ -149,7 +139,7 @@ extension PeerPool {
             }
             let initiation = try IncomingInitiation(datagram, as: identity)
             guard let slot = slots[initiation.initiator], let peer = peers[slot] else {
-                park(initiation.initiator, datagram, remote: remote, local: local, at: now)
+                park(initiation.initiator, datagram, path, at: now)
                 return
             }
             try respond(to: initiation, datagram, of: peer, on: path, at: now, into: &outbox)
@@ -174,7 +164,7 @@ extension PeerPool {
             at: now
         )
         copies.insert(datagram, response: response, at: now)
-        Self.send(response, to: path, into: &outbox)
+        transmit(response, on: path, into: &outbox)
         peer.bytesIn += UInt64(datagram.byteCount)
         peer.bytesOut += UInt64(response.count)
         reschedule(peer)
@@ -183,19 +173,12 @@ extension PeerPool {
     private mutating func park(
         _ key: Key,
         _ datagram: RawSpan,
-        remote: Endpoint,
-        local: Endpoint,
+        _ path: Path,
         at now: Instant
     ) {
         counters.parked += 1
         parked.insert(
-            ParkedInitiations.Entry(
-                key: key,
-                bytes: datagram.array,
-                remote: remote,
-                local: local,
-                at: now
-            )
+            ParkedInitiations.Entry(key: key, bytes: datagram.array, path: path, at: now)
         )
         events.append(.unknownKey(key))
     }
@@ -204,11 +187,11 @@ extension PeerPool {
     /// copies on the paths that they came by.
     mutating func answerParked(_ peer: Peer, at now: Instant, into outbox: inout Outbox) {
         for entry in parked.take(peer.configuration.publicKey, at: now) {
-            let path = Path(local: Endpoint(entry.local.address, port: 0), remote: entry.remote)
+            let path = entry.path
             let datagram = entry.bytes.rawSpan
             if let copy = copies.response(to: datagram, at: now) {
                 counters.copiesAnswered += 1
-                Self.send(copy, to: path, into: &outbox)
+                transmit(copy, on: path, into: &outbox)
                 continue
             }
             do {
@@ -220,28 +203,53 @@ extension PeerPool {
         }
     }
 
-    /// Opens our NAT towards the candidates: by probes where a session is, else by a few bytes that
-    /// say nothing.
+    /// Opens our NAT towards the candidates: by probes where a session is, again and again while
+    /// only a relay carries it, else by a few bytes that say nothing.
     mutating func open(towards peer: Peer, at now: Instant, into outbox: inout Outbox) {
-        let paths = Self.openable(peer)
-        for path in paths {
-            if peer.isConnected, peer.speaksFrames {
-                probe(peer, on: path, at: now, into: &outbox)
-            } else if !peer.isConnected {
-                let opener = [UInt8](repeating: 0, count: Limits.openerByteCount)
-                Self.send(opener, to: path, into: &outbox)
-            }
+        guard !peer.isConnected else {
+            guard peer.speaksFrames else { return }
+            peer.search = Search(at: now)
+            return search(for: peer, at: now, into: &outbox)
+        }
+        for path in Self.openable(peer) {
+            let opener = [UInt8](repeating: 0, count: Limits.openerByteCount)
+            transmit(opener, on: path, into: &outbox)
         }
     }
 
-    /// The few pairs that a gateway may aim at unasked: where it sends anyway, then the candidates.
+    /// Sends the round of a search that is due; a direct way ends the search.
+    mutating func search(for peer: Peer, at now: Instant, into outbox: inout Outbox) {
+        guard var search = peer.search, search.next <= now else { return }
+        for path in Self.openable(peer) { probe(peer, on: path, at: now, into: &outbox) }
+        let goesOn = search.sent(at: now) && peer.paths.chosenKind == .relayed
+        peer.search = goesOn ? search : nil
+    }
+
+    /// The few pairs that a gateway may aim at unasked: where it sends anyway, then the candidates,
+    /// first those where it opens something. Relays need no opening, only permission.
     static func openable(_ peer: Peer) -> [Path] {
         var paths: [Path] = []
         if let chosen = peer.paths.chosen { paths.append(chosen) }
-        for pair in peer.paths.pairs where paths.count < Limits.openers {
-            if !paths.contains(where: { $0.remote == pair.path.remote }) { paths.append(pair.path) }
+        let direct = peer.paths.pairs.filter { !$0.path.isRelayed }
+        for rank in 0..<openerRanks {
+            for pair in direct where openerRank(of: pair) == rank && paths.count < Limits.openers {
+                let isKnown = paths.contains { !$0.isRelayed && $0.remote == pair.path.remote }
+                if !isKnown { paths.append(pair.path) }
+            }
         }
         return paths
+    }
+
+    private static var openerRanks: Int { 5 }
+
+    /// What is opened where: the NAT in front of us, towards strangers rather than neighbours.
+    private static func openerRank(of pair: PathTable.Pair) -> Int {
+        switch pair.kind {
+        case .serverReflexive: 0
+        case .relayed: 1
+        case .peerReflexive: 2
+        case .host: pair.path.remote.address.isPrivate ? 4 : 3
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 public import Bytes
 internal import IP
+internal import STUN
 public import SansIO
 internal import WireGuard
 
@@ -16,20 +17,25 @@ extension PeerPool {
         at now: Instant,
         into outbox: inout Outbox
     ) -> Received {
+        // No message of STUN, and no channel data, begins as WireGuard's do.
         guard let kind = MessageKind(of: datagram) else {
-            counters.foreign += 1
-            return .nothing
+            return receiveFromRelay(datagram, remote: remote, ecn: ecn, at: now, into: &outbox)
         }
+        let arrival = Arrival(remote: remote, local: local, ecn: ecn, at: now)
+        return receive(datagram, kind, arrival, into: &outbox)
+    }
+
+    private mutating func receive(
+        _ datagram: RawSpan,
+        _ kind: MessageKind,
+        _ arrival: Arrival,
+        into outbox: inout Outbox
+    ) -> Received {
         switch (kind, role) {
-        case (.transport, _):
-            let arrival = Arrival(remote: remote, local: local, ecn: ecn, at: now)
-            return receivePacket(datagram, arrival, into: &outbox)
-        case (.initiation, .gateway):
-            receiveInitiation(datagram, remote: remote, local: local, at: now, into: &outbox)
-        case (.response, .client):
-            receiveResponse(datagram, remote: remote, local: local, at: now, into: &outbox)
-        case (.cookieReply, .client):
-            receiveCookie(datagram, remote: remote, local: local, at: now, into: &outbox)
+        case (.transport, _): return receivePacket(datagram, arrival, into: &outbox)
+        case (.initiation, .gateway): receiveInitiation(datagram, arrival, into: &outbox)
+        case (.response, .client): receiveResponse(datagram, arrival, into: &outbox)
+        case (.cookieReply, .client): receiveCookie(datagram, arrival, into: &outbox)
         case (.initiation, .client), (.response, .gateway), (.cookieReply, .gateway):
             // Only clients begin handshakes: two beginners would make competing sessions.
             counters.handshakesRefused += 1
@@ -37,10 +43,39 @@ extension PeerPool {
         return .nothing
     }
 
+    /// What a relay says to us, or carries to us: a datagram of a peer.
+    private mutating func receiveFromRelay(
+        _ datagram: RawSpan,
+        remote: Endpoint,
+        ecn: UInt8,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) -> Received {
+        for place in relays.indices where relays[place].client?.isServer(remote) ?? false {
+            switch relays[place].client?.receive(datagram, from: remote, at: now) {
+            case .notOurs, nil: continue
+            case .handled:
+                workRelays(at: now, into: &outbox)
+                return .nothing
+            case .data(from: let peer, let range):
+                let inner = datagram.extracting(range)
+                guard let kind = MessageKind(of: inner) else { break }
+                var arrival = Arrival(remote: peer, local: .unspecified, ecn: ecn, at: now)
+                arrival.relay = relays[place].number
+                return receive(inner, kind, arrival, into: &outbox)
+            }
+        }
+        counters.foreign += 1
+        return .nothing
+    }
+
     /// How a datagram came.
     struct Arrival {
+        /// The peer's endpoint, also where a relay carried it.
         var remote: Endpoint
         var local: Endpoint
+        /// The relay of ours that it came through; 0: none.
+        var relay: UInt32 = 0
         var ecn: UInt8
         var now: Instant
 
@@ -48,8 +83,15 @@ extension PeerPool {
             (self.remote, self.local, self.ecn, self.now) = (remote, local, ecn, now)
         }
 
-        /// The way back: from the address that it came to.
-        var path: Path { Path(local: Endpoint(local.address, port: 0), remote: remote) }
+        /// The way back: from the address that it came to, or through the relay.
+        var path: Path {
+            Path(local: Endpoint(local.address, port: 0), remote: remote, relay: relay)
+        }
+
+        /// The same by the name that the peer's pairs have for it.
+        func path(of peer: Peer) -> Path {
+            relay == 0 ? peer.paths.path(remote: remote, local: local) : path
+        }
     }
 
     private mutating func receivePacket(
@@ -168,16 +210,34 @@ extension PeerPool {
         let isSooner = peer.liveness.heard(isTraffic: isTraffic, at: arrival.now)
         peer.isLost = false
         switch role {
-        case .gateway:
-            if opened.isNewest, peer.paths.chosen == nil || moves(peer, content) {
-                follow(arrival.path, peer, at: arrival.now)
-            }
+        case .gateway: steer(peer, content, opened, arrival, into: &outbox)
         case .client:
             guard opened.isNewest else { break }
-            notice(arrival, of: peer, into: &outbox)
+            notice(arrival, content, of: peer, into: &outbox)
         }
         if opened.isConfirmation { confirm(peer, at: arrival.now) }
         return isSooner || !isTraffic || opened.isConfirmation
+    }
+
+    /// Gateway: packets go where the client's newest data or path frame came from. What is newer
+    /// but names no path, as a probe that overtook it, does not outdate it; an older one does not
+    /// turn it back.
+    private mutating func steer(
+        _ peer: Peer,
+        _ content: Content,
+        _ opened: Tunnel.Opened,
+        _ arrival: Arrival,
+        into outbox: inout Outbox
+    ) {
+        guard opened.isOfCurrentSession else { return }
+        if opened.isConfirmation { peer.namedBy = nil }
+        if let newest = peer.namedBy, opened.counter <= newest { return }
+        if moves(peer, content) {
+            peer.namedBy = opened.counter
+        } else if peer.paths.chosen != nil {
+            return
+        }
+        follow(arrival.path, peer, at: arrival.now, into: &outbox)
     }
 
     /// Whether such content of the client names the path: data and the frames that only it sends;
@@ -196,32 +256,80 @@ extension PeerPool {
     }
 
     /// Gateway: packets go where the client's newest came from.
-    private mutating func follow(_ path: Path, _ peer: Peer, at now: Instant) {
+    private mutating func follow(
+        _ path: Path,
+        _ peer: Peer,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) {
         guard peer.paths.chosen != path else { return }
-        _ = peer.paths.learn(path.remote)
+        let wasRelayed = peer.paths.chosen != nil && peer.paths.chosenKind == .relayed
+        _ = peer.paths.learn(path.remote, relay: path.relay)
         peer.paths.choose(path, at: now)
+        permit(peer, at: now, into: &outbox)
         peer.liveness.pathWorks()
-        events.append(.pathChanged(peer.index, kind: peer.paths.chosenKind, roundTrip: nil))
+        noteChoice(of: peer)
+        bindChosen(peer, at: now)
+        if !wasRelayed, peer.speaksFrames, peer.paths.chosenKind == .relayed {
+            peer.search = Search(at: now)
+        }
         reschedule(peer)
     }
 
-    /// Client: the gateway's packets come from somewhere new, as after a NAT renumbered: that way,
-    /// and the chosen one, are asked.
-    private mutating func notice(_ arrival: Arrival, of peer: Peer, into outbox: inout Outbox) {
-        guard arrival.remote != peer.paths.chosen?.remote else { return }
-        guard peer.speaksFrames else {
-            let path = peer.paths.path(remote: arrival.remote, local: arrival.local)
-            return peer.paths.choose(path, at: arrival.now)
-        }
-        guard rules.refusal(of: arrival.remote) == nil, peer.paths.learn(arrival.remote) else {
+    /// Client: where the gateway's newest packet came from. By the chosen path all is well. Where
+    /// it speaks unasked by another way, and the chosen one has been silent, that one is doubted:
+    /// the gateway may be looking for us. An endpoint that is new, as after a NAT renumbered, is
+    /// asked, and the chosen one with it.
+    private mutating func notice(
+        _ arrival: Arrival,
+        _ content: Content,
+        of peer: Peer,
+        into outbox: inout Outbox
+    ) {
+        let now = arrival.now
+        let source = PathTable.Source(endpoint: arrival.remote, relay: arrival.relay)
+        if peer.paths.isChosen(source, orItsAnswers: !peer.liveness.isHunting) {
+            peer.chosenHeardAt = now
             return
         }
-        peer.paths.probe(remote: arrival.remote, at: arrival.now)
-        if let chosen = peer.paths.chosen {
-            peer.paths.probe(remote: chosen.remote, at: arrival.now)
+        guard peer.speaksFrames else {
+            peer.paths.choose(arrival.path(of: peer), at: now)
+            return bindChosen(peer, at: now)
         }
-        probeDue(peer, at: arrival.now, into: &outbox)
+        // An answer says that its own pair works, whatever endpoint it came from.
+        guard !Self.isAnswer(content) else { return }
+        let patience = Liveness.patience(peer.paths.chosenRoundTrip)
+        if peer.chosenHeardAt.map({ $0.duration(to: now) >= patience }) ?? true {
+            peer.liveness.doubt(at: now)
+            reschedule(peer)
+        }
+        guard mayLearn(source, of: peer, at: now),
+            peer.paths.learn(source.endpoint, relay: source.relay)
+        else { return }
+        if source.relay == 0 { peer.learntAt = now } else { peer.learntByRelayAt = now }
+        permit(peer, at: now, into: &outbox)
+        peer.paths.probe(remote: source.endpoint, at: now)
+        if let chosen = peer.paths.chosen { peer.paths.probe(remote: chosen.remote, at: now) }
+        probeDue(peer, at: now, into: &outbox)
         reschedule(peer)
+    }
+
+    /// Whether a new endpoint may help: not while a direct path does well, and else now and then.
+    /// Behind some NATs each probe would find another one.
+    private func mayLearn(_ source: PathTable.Source, of peer: Peer, at now: Instant) -> Bool {
+        guard rules.refusal(of: source.endpoint) == nil else { return false }
+        if peer.liveness.isHunting { return true }
+        let last = source.relay == 0 ? peer.learntAt : peer.learntByRelayAt
+        return !peer.paths.isDirectProven(at: now)
+            && last.map { $0.duration(to: now) >= Limits.learnInterval } ?? true
+    }
+
+    /// Whether we asked for it, by whichever way.
+    private static func isAnswer(_ content: Content) -> Bool {
+        switch content {
+        case .frame(.probeAnswer), .frame(.namesAnswer): true
+        case .keepalive, .packet, .frame, .unreadableFrame, .malformed: false
+        }
     }
 
     private mutating func receiveFrame(
@@ -239,10 +347,13 @@ extension PeerPool {
         case .probe(let number), .path(let number):
             let answer = ControlFrame.probeAnswer(number: number)
             send(answer, to: peer, on: arrival.path, at: arrival.now, into: &outbox)
-            peer.liveness.sentAnswer(at: arrival.now)
+            // By another way it says nothing on the chosen one, which must be kept open too.
+            if arrival.path(of: peer) == peer.paths.chosen {
+                peer.liveness.sentAnswer(at: arrival.now)
+            }
             return .nothing
         case .probeAnswer(let number):
-            answered(number, peer, at: arrival.now, into: &outbox)
+            answered(number, peer, arrival, into: &outbox)
             return .nothing
         case .names, .namesAnswer, .release, .goodbye:
             return .frame(peer.index, frame)
@@ -253,11 +364,16 @@ extension PeerPool {
     private mutating func answered(
         _ number: UInt64,
         _ peer: Peer,
-        at now: Instant,
+        _ arrival: Arrival,
         into outbox: inout Outbox
     ) {
-        guard let path = peer.paths.answered(number, at: now) else { return }
-        if path == peer.paths.chosen { peer.liveness.pathWorks() }
+        let now = arrival.now
+        let source = PathTable.Source(endpoint: arrival.remote, relay: arrival.relay)
+        guard let path = peer.paths.answered(number, from: source, at: now) else { return }
+        if path == peer.paths.chosen {
+            peer.chosenHeardAt = now
+            peer.liveness.pathWorks()
+        }
         if role == .client { reconsider(peer, at: now, into: &outbox) }
     }
 }

@@ -74,17 +74,28 @@ extension PeerPool {
             reschedule(peer)
             return .connecting
         }
-        let byteCountMax = Tunnel.datagramByteCount(inner: segmenter.byteCountMax)
+        guard let carriage = carriage(on: path) else {
+            // As lost on the way: the silence makes all pairs be probed.
+            counters.sendsUnroutable += 1
+            reschedule(peer, isLivenessSooner: peer.liveness.sentTraffic(at: now))
+            return .sent
+        }
+        let headByteCount = carriage.headerByteCount
+        let byteCountMax = Tunnel.datagramByteCount(inner: segmenter.byteCountMax) + headByteCount
         guard outbox.hasNetworkRoom(datagrams: segmenter.count, byteCount: byteCountMax) else {
             return .noRoom
         }
         for segment in 0..<segmenter.count {
             let inner = segmenter.byteCount(of: segment)
-            var datagram = outbox.reserve(Tunnel.datagramByteCount(inner: inner))
+            let total = Tunnel.datagramByteCount(inner: inner) + headByteCount
+            var target = outbox.reserve(total)
+            guard target.byteCount == total else { return .noRoom }
+            var datagram = target._mutatingExtracting(headByteCount..<total)
             segmenter.write(segment, into: &datagram, at: Tunnel.headerByteCount)
             switch peer.tunnel.seal(into: &datagram, innerByteCount: inner, at: now) {
             case .sealed(let byteCount):
-                outbox.commit(to: path.remote, from: path.local, ecn: ecn, byteCount: byteCount)
+                if headByteCount > 0 { frame(&target, carriage, byteCount: byteCount) }
+                outbox.commit(to: carriage.remote, from: carriage.local, ecn: ecn)
                 peer.bytesOut += UInt64(byteCount)
             case .noSession:
                 want(peer, at: now)
@@ -127,7 +138,7 @@ extension PeerPool {
 
     /// Seals a frame and commits it to `path`.
     @discardableResult
-    func send(
+    mutating func send(
         _ frame: ControlFrame,
         to peer: Peer,
         on path: Path,
@@ -141,20 +152,24 @@ extension PeerPool {
 
     /// Seals `bytes`, none for a keepalive, and commits them to `path`.
     @discardableResult
-    func seal(
+    mutating func seal(
         _ bytes: [UInt8],
         to peer: Peer,
         on path: Path,
         at now: Instant,
         into outbox: inout Outbox
     ) -> SendOutcome {
-        let total = Tunnel.datagramByteCount(inner: bytes.count)
-        var datagram = outbox.reserve(total)
-        guard datagram.byteCount == total else { return .noRoom }
+        guard let carriage = carriage(on: path) else { return .sent }
+        let headByteCount = carriage.headerByteCount
+        let total = Tunnel.datagramByteCount(inner: bytes.count) + headByteCount
+        var target = outbox.reserve(total)
+        guard target.byteCount == total else { return .noRoom }
+        var datagram = target._mutatingExtracting(headByteCount..<total)
         datagram.write(bytes.rawSpan, at: Tunnel.headerByteCount)
         switch peer.tunnel.seal(into: &datagram, innerByteCount: bytes.count, at: now) {
         case .sealed(let byteCount):
-            outbox.commit(to: path.remote, from: path.local, byteCount: byteCount)
+            if headByteCount > 0 { frame(&target, carriage, byteCount: byteCount) }
+            outbox.commit(to: carriage.remote, from: carriage.local)
             peer.bytesOut += UInt64(byteCount)
             return .sent
         case .noSession: return .connecting

@@ -6,34 +6,35 @@ internal import WireGuard
 extension PeerPool {
     /// When ``advance(to:into:)`` must be called at the latest; an event that waits is due at once.
     public var nextDeadline: Instant? {
-        events.isEmpty ? deadlines.first?.deadline : Instant(nanoseconds: 0)
+        guard events.isEmpty, !hasRelayEvents else { return Instant(nanoseconds: 0) }
+        guard let first = deadlines.next else { return relayDeadline }
+        return relayDeadline.map { min($0, first) } ?? first
     }
 
     /// Time passed.
     public mutating func advance(to now: Instant, into outbox: inout Outbox) {
-        // Each visit moves a peer's deadline past `now`, or to it when the outbox is full.
+        if let relayDeadline, relayDeadline <= now { workRelays(at: now, into: &outbox) }
+        // Each visit moves a peer's deadline past `now`. One peer sends at most on each of its
+        // pairs, and each send may need a run of its own: with less room the rest waits.
         for _ in 0..<deadlines.count {
-            guard let entry = deadlines.popDue(at: now) else { return }
-            guard entry.slot < peers.count, let peer = peers[entry.slot],
-                peer.scheduled == entry.deadline
-            else { continue }
-            peer.scheduled = nil
+            guard outbox.runCount + PathTable.Limits.pairs + 8 <= Outbox.Limits.entries,
+                let slot = deadlines.popDue(at: now)
+            else { break }
+            guard let peer = peers[slot] else { continue }
             work(peer, at: now, into: &outbox)
             reschedule(peer)
         }
+        if let relayDeadline, relayDeadline <= now { workRelays(at: now, into: &outbox) }
     }
 
-    /// Puts the peer into the heap if it stands there later than it wants to.
-    mutating func reschedule(_ peer: Peer) {
-        guard let deadline = peer.nextDeadline else { return }
-        if let scheduled = peer.scheduled, scheduled <= deadline { return }
-        peer.scheduled = deadline
-        deadlines.insert(DeadlineHeap.Entry(deadline: deadline, slot: peer.index.slot))
-    }
+    /// When the peer is visited next.
+    mutating func reschedule(_ peer: Peer) { deadlines[peer.index.slot] = peer.nextDeadline }
 
-    /// The same after a packet, which few deadlines depend on.
+    /// The same after a packet, which few deadlines depend on: one that moved away is left.
     mutating func reschedule(_ peer: Peer, isLivenessSooner: Bool) {
-        guard !isLivenessSooner, let scheduled = peer.scheduled else { return reschedule(peer) }
+        guard !isLivenessSooner, let scheduled = deadlines[peer.index.slot] else {
+            return reschedule(peer)
+        }
         if let deadline = peer.tunnel.nextDeadline, deadline < scheduled { reschedule(peer) }
     }
 
@@ -49,6 +50,7 @@ extension PeerPool {
         }
         guard peer.isConnected, peer.speaksFrames else { return }
         probeDue(peer, at: now, into: &outbox)
+        search(for: peer, at: now, into: &outbox)
         workLiveness(peer, at: now, into: &outbox)
     }
 
@@ -58,10 +60,13 @@ extension PeerPool {
             guard let action = peer.tunnel.advance(to: now) else { return }
             switch action {
             case .initiate:
-                let isWanted =
-                    peer.tunnel.canSeal(at: now)
-                    || peer.wantedAt.duration(to: now) < Limits.wantedTime
-                if isWanted { begin(peer, at: now) } else { giveUp(peer) }
+                // A session that does well is renewed; else packets must want one.
+                let isHealthy = peer.tunnel.canSeal(at: now) && peer.liveness.isHealthy
+                if isHealthy || isWanted(peer, at: now) {
+                    begin(peer, at: now)
+                } else {
+                    giveUp(peer)
+                }
             case .keepalive:
                 if let path = peer.paths.chosen {
                     seal([], to: peer, on: path, at: now, into: &outbox)
@@ -77,6 +82,11 @@ extension PeerPool {
                 peer.isConnected = false
             }
         }
+    }
+
+    /// Whether a packet asked for a session lately.
+    private func isWanted(_ peer: Peer, at now: Instant) -> Bool {
+        peer.wantedAt.duration(to: now) < Limits.wantedTime
     }
 
     /// Nobody waits for the handshake any more.
@@ -95,7 +105,12 @@ extension PeerPool {
         let isActive = peer.liveness.isActive(at: now)
         for _ in 0..<PathTable.Limits.pairs {
             guard let path = peer.paths.popDue(at: now, isActive: isActive) else { break }
-            if role == .client { probe(peer, on: path, at: now, into: &outbox) }
+            guard role == .client else { continue }
+            if path == peer.paths.chosen {
+                ask(peer, at: now, into: &outbox)
+            } else {
+                probe(peer, on: path, at: now, into: &outbox)
+            }
         }
         if role == .client { reconsider(peer, at: now, into: &outbox) }
     }
@@ -123,19 +138,24 @@ extension PeerPool {
     mutating func reconsider(_ peer: Peer, at now: Instant, into outbox: inout Outbox) {
         let isDead = peer.paths.isChosenDead(at: now)
         if let better = peer.paths.better(at: now, isChosenDead: isDead) {
+            if isDead { peer.paths.noteDeath() }
             peer.paths.choose(better, at: now)
+            peer.chosenHeardAt = now
             peer.liveness.pathWorks()
             ask(peer, at: now, into: &outbox)
-            events.append(
-                .pathChanged(
-                    peer.index,
-                    kind: peer.paths.chosenKind,
-                    roundTrip: peer.paths.chosenRoundTrip
-                )
-            )
-        } else if isDead {
+            noteChoice(of: peer)
+            bindChosen(peer, at: now)
+        } else if isDead, peer.liveness.isHealthy {
             peer.liveness.doubt(at: now)
         }
+    }
+
+    /// The role hears which way packets take now.
+    mutating func noteChoice(of peer: Peer) {
+        let roundTrip = role == .client ? peer.paths.chosenRoundTrip : nil
+        events.append(
+            .pathChanged(peer.index, kind: peer.paths.chosenKind, roundTrip: roundTrip)
+        )
     }
 
     private mutating func workLiveness(_ peer: Peer, at now: Instant, into outbox: inout Outbox) {
@@ -148,6 +168,9 @@ extension PeerPool {
                 events.append(.distress(peer.index))
                 hunt(peer, at: now, into: &outbox)
             case .round: hunt(peer, at: now, into: &outbox)
+            case .rest:
+                giveUp(peer)
+                ask(peer, at: now, into: &outbox)
             case .lost:
                 if role == .client, !peer.isLost {
                     peer.isLost = true
@@ -157,19 +180,29 @@ extension PeerPool {
         }
     }
 
-    /// Probes all pairs; when that has gone on for a second, the session itself is doubted too.
+    /// Probes all pairs, and lets the relays be asked whether they know us still: the NAT in front
+    /// of us may have forgotten them too. When that has gone on for a second, and packets wait, the
+    /// session itself is doubted.
     private mutating func hunt(_ peer: Peer, at now: Instant, into outbox: inout Outbox) {
         switch role {
         case .client:
             reconsider(peer, at: now, into: &outbox)
             guard let since = peer.liveness.huntingSince else { return }
             for pair in peer.paths.pairs { probe(peer, on: pair.path, at: now, into: &outbox) }
-            if since.duration(to: now) >= Liveness.Limits.fastHunt, !peer.tunnel.isHandshaking {
+            if since.duration(to: now) >= Liveness.Limits.fastHunt, !peer.tunnel.isHandshaking,
+                isWanted(peer, at: now)
+            {
                 begin(peer, at: now)
                 climb(peer, at: now, into: &outbox)
             }
         case .gateway:
-            for path in Self.openable(peer) { probe(peer, on: path, at: now, into: &outbox) }
+            for path in Self.openable(peer) + peer.paths.relayedPaths {
+                probe(peer, on: path, at: now, into: &outbox)
+            }
+        }
+        if relaysDoubtedAt.map({ $0.duration(to: now) >= Limits.doubtInterval }) ?? true {
+            relaysDoubtedAt = now
+            renewRelays(at: now, into: &outbox)
         }
     }
 }

@@ -1,5 +1,6 @@
 public import Bytes
 public import IP
+internal import STUN
 public import SansIO
 public import WireGuard
 
@@ -22,6 +23,23 @@ public struct PeerPool: ~Copyable {
         public static var openerByteCount: Int { 8 }
         /// A wanted session that does not come makes the peer lost after this.
         public static var connectPatience: Duration { .seconds(3) }
+        /// Relays that are known.
+        public static var relays: Int { 16 }
+        /// Relays whose lent addresses are held at the same time: one in use, the others for the
+        /// day when it dies.
+        public static var allocations: Int { 3 }
+        /// Relays that are held or tried.
+        public static var triedRelays: Int { 6 }
+        /// How long paths may use a relay that is to be given up.
+        public static var leavingTime: Duration { .seconds(30) }
+        /// How long one that no path uses any more goes on, for packets on their way.
+        public static var lingerTime: Duration { .seconds(2) }
+        /// Silence of peers makes the relays be checked so often at most.
+        public static var doubtInterval: Duration { .seconds(1) }
+        /// Between two endpoints that are learnt from packets of a peer that is well.
+        public static var learnInterval: Duration { .milliseconds(500) }
+        /// Bytes of a message to a relay.
+        public static var relayMessageByteCount: Int { 1500 }
         /// A session is wanted for so long after the last packet that asked for it.
         public static var wantedTime: Duration { .seconds(5) }
     }
@@ -33,12 +51,33 @@ public struct PeerPool: ~Copyable {
     var checker: CookieChecker
     var rules: CandidateRules
     var locals: [Endpoint] = []
+    /// Those dealt, in their order; then those that are being left.
+    var relays: [OwnRelay] = []
+    /// What paths know of the relays.
+    var relayEnds: [RelayEnd] = []
+    var nextRelayNumber: UInt32 = 1
+    /// Whether relays were ever dealt.
+    var hasRelays = false
+    var relayDeadline: Instant?
+    /// When silence last made the relays be checked.
+    var relaysDoubtedAt: Instant?
+    /// Whether what relays lend may have changed.
+    var areRelaysStale = false
+    /// Whether our own candidates may have changed.
+    var areCandidatesStale = false
+    var toldCandidates: [Candidate] = []
+    /// What was dropped of relays that are used no more.
+    var endedRelayCounters = TURNCounters()
+    var relayEvents = OutputQueue<RelayEvent>(countMax: 256)
+    /// How many peers may send from an address.
+    var permissions: [IPAddress: Int] = [:]
 
     var peers: [Peer?] = []
     var generations: [UInt16] = []
     var freeSlots: [Int] = []
     var slots: [Key: Int] = [:]
-    var deadlines = DeadlineHeap()
+    /// By slot.
+    var deadlines = TimerHeap()
     var copies = InitiationCache()
     var parked = ParkedInitiations()
     var events = OutputQueue<PeerEvent>(countMax: 4096)
@@ -80,6 +119,8 @@ public struct PeerCounters: Sendable, Equatable {
     public var packetsMalformed: UInt64 = 0
     /// Packets that could not be sent: malformed or too large.
     public var sendsRefused: UInt64 = 0
+    /// Packets whose path goes through a relay that took none at that moment.
+    public var sendsUnroutable: UInt64 = 0
     /// Handshakes that ended in a session.
     public var handshakes: UInt64 = 0
     /// Initiations answered from the cache.
@@ -110,7 +151,9 @@ extension PeerPool {
         return peer
     }
 
-    /// Our own candidates. Client: pairs are made with the addresses, and all are probed at once.
+    /// Our own host candidates. Client: pairs are made with the addresses, and all are probed at
+    /// once. Gateway: clients are sent a probe, which tells them where from it comes now. The
+    /// relays are asked how they see us.
     public mutating func setLocalCandidates(
         _ candidates: [Candidate],
         at now: Instant,
@@ -119,17 +162,19 @@ extension PeerPool {
         let endpoints = candidates.filter { $0.kind == .host }.map(\.endpoint)
         guard endpoints != locals else { return }
         locals = endpoints
+        areCandidatesStale = true
         for case let peer? in peers {
             peer.paths.setLocals(endpoints, at: now)
+            if peer.isConnected, peer.speaksFrames { peer.liveness.doubt(at: now) }
             if role == .client {
-                if peer.isConnected, peer.speaksFrames {
-                    peer.liveness.doubt(at: now)
-                    ask(peer, at: now, into: &outbox)
-                }
+                if peer.isConnected, peer.speaksFrames { ask(peer, at: now, into: &outbox) }
                 peer.ladder?.restart(at: now)
             }
+            bindChosen(peer, at: now)
             reschedule(peer)
         }
+        updateReachable(at: now)
+        renewRelays(at: now, into: &outbox)
     }
 
     /// Networks that no candidate of a peer may lie in: our own ranges; at a gateway also what its
@@ -152,15 +197,16 @@ extension PeerPool {
         counters.candidatesRefused += UInt64(configuration.candidates.count - allowed.count)
         configuration.candidates = allowed
         guard let peer = place(configuration, at: now) else { return nil }
-        peer.paths.setRemotes(allowed)
+        let hasChanged = peer.paths.setRemotes(allowed)
+        permit(peer, at: now, into: &outbox)
         switch role {
         case .client:
             want(peer, at: now)
-            if peer.isConnected, peer.speaksFrames { peer.paths.probeAll(at: now) }
+            if hasChanged, peer.isConnected, peer.speaksFrames { peer.paths.probeAll(at: now) }
             // The first initiation goes out now, not a turn later.
             work(peer, at: now, into: &outbox)
         case .gateway:
-            open(towards: peer, at: now, into: &outbox)
+            if hasChanged || !peer.isConnected { open(towards: peer, at: now, into: &outbox) }
             answerParked(peer, at: now, into: &outbox)
         }
         reschedule(peer)
@@ -175,7 +221,7 @@ extension PeerPool {
             guard !isSameSecret else { return peer }
             guard let tunnel = tunnel(to: configuration) else { return nil }
             peer.tunnel = tunnel
-            (peer.isConnected, peer.ladder) = (false, nil)
+            (peer.isConnected, peer.ladder, peer.namedBy) = (false, nil, nil)
             return peer
         }
         guard slots.count < Limits.peers, let tunnel = tunnel(to: configuration) else { return nil }
@@ -189,11 +235,13 @@ extension PeerPool {
         }
         var paths = PathTable(firstNumber: random.next(), triesSources: role == .client)
         paths.setLocals(locals, at: now)
+        _ = paths.setRelays(relayEnds, probing: nil, at: now)
         let peer = Peer(
             index: PeerIndex(slot: slot, generation: generations[slot]),
             configuration: configuration,
             tunnel: tunnel,
             paths: paths,
+            role: role,
             at: now
         )
         peers[slot] = peer
@@ -205,7 +253,12 @@ extension PeerPool {
         var timing = Timing.paper
         timing.retransmit = .seconds(2)
         timing.retransmitJitterMax = .zero
-        if !configuration.speaksFrames { timing.persistentKeepalive = Liveness.Limits.keepalive }
+        if configuration.speaksFrames {
+            // Questions are answered: empty packets are needed only where nothing is asked.
+            timing.keepalive = Liveness.Limits.keepalive * 2
+        } else {
+            timing.persistentKeepalive = Liveness.Limits.keepalive
+        }
         return try? Tunnel(
             to: configuration.publicKey,
             as: identity,
@@ -226,6 +279,8 @@ extension PeerPool {
         if let goodbye, peer.isConnected {
             _ = send(.goodbye(goodbye), to: index, at: now, into: &outbox)
         }
+        release(peer)
+        deadlines[index.slot] = nil
         slots[peer.configuration.publicKey] = nil
         peers[index.slot] = nil
         generations[index.slot] &+= 1
@@ -257,6 +312,8 @@ extension PeerPool {
         status.remote = peer.paths.chosen?.remote
         status.local = peer.paths.chosen?.local ?? .unspecified
         status.kind = peer.paths.chosenKind
+        status.relay = peer.paths.chosen.flatMap { place(ofRelay: $0.relay) }
+            .map { relays[$0].server.id }
         status.roundTrip = peer.paths.chosenRoundTrip
         (status.bytesIn, status.bytesOut) = (peer.bytesIn, peer.bytesOut)
         status.lastHeard = peer.liveness.lastHeard

@@ -88,6 +88,20 @@ public enum PeerEvent: Sendable, Equatable {
     case unknownKey(Key)
 }
 
+/// What a role should know of its own candidates and relays.
+public enum RelayEvent: Sendable, Equatable {
+    /// Our own candidates changed: peers should be told ``PeerPool/localCandidates``.
+    case candidatesChanged
+    /// The relay with this id does not answer datagrams: a stream to it would help.
+    case unreachable(String)
+    /// The relay with this id answers datagrams again: its stream is not used any more.
+    case reachable(String)
+    /// The relay with this id refuses our credentials: new ones are needed.
+    case unauthorized(String)
+    /// No relay is usable any more.
+    case allLost
+}
+
 /// How a connection does, for people and metrics.
 public struct PeerStatus: Sendable, Equatable {
     /// Whether a session is there.
@@ -98,8 +112,10 @@ public struct PeerStatus: Sendable, Equatable {
     public var remote: Endpoint?
     /// Where they leave from; unspecified means the kernel's choice.
     public var local = Endpoint.unspecified
-    /// The kind of the remote candidate.
+    /// The worse kind of the path's two ends.
     public var kind = Candidate.Kind.host
+    /// Which of our own relays the path goes through; nil: none.
+    public var relay: String?
     /// The path's round trip, smoothed; nil before it was measured.
     public var roundTrip: Duration?
     /// Bytes of datagrams received and authenticated.
@@ -108,4 +124,24 @@ public struct PeerStatus: Sendable, Equatable {
     public var bytesOut: UInt64 = 0
     /// When something authentic was last received.
     public var lastHeard: Instant?
+}
+
+/// How one of our own relays does.
+public struct RelayStatus: Sendable, Equatable {
+    /// The portal's name for it.
+    public var id: String
+    /// Where it is reached: an endpoint of its own, or the stream's bridge; nil: not known yet.
+    public var server: Endpoint?
+    /// The round trip to it, smoothed; nil before it was measured.
+    public var roundTrip: Duration?
+    /// The addresses that it sees us at.
+    public var mapped: [Endpoint] = []
+    /// The addresses that it lends us.
+    public var relayed: [Endpoint] = []
+    /// Whether its lent addresses can be used.
+    public var isUsable = false
+    /// Whether it is reached through a stream.
+    public var isStream = false
+
+    public init(id: String) { self.id = id }
 }

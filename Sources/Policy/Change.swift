@@ -41,6 +41,10 @@ public enum Change: Hashable, Sendable, Codable {
     case upsertProvider(Directory.Provider)
     /// An identity provider is gone; no policy names it.
     case removeProvider(ProviderID)
+    /// A stock relay is new, or other than before.
+    case upsertRelay(Directory.Relay)
+    /// A stock relay is gone.
+    case removeRelay(RelayID)
     /// The nameservers are others.
     case dns(DNSSettings)
     /// The account's ranges are others.

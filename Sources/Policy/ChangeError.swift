@@ -17,8 +17,8 @@ public struct ChangeError: Error, Hashable, Sendable {
         case nameTaken(String)
         /// A reference to something that does not exist.
         case unknown(kind: String, id: String)
-        /// Still in use: by what, and how many.
-        case inUse(by: String, count: Int)
+        /// Still in use: by what, such as `policy`, and by which.
+        case inUse(by: String, names: [String])
         /// Not an address, name, pattern, network or `internet`.
         case badAddress(AddressError)
         /// Not a nameserver.
@@ -53,6 +53,8 @@ public struct ChangeError: Error, Hashable, Sendable {
         case outOfRange(lower: Int, upper: Int)
         /// Not a URL that begins with https://.
         case badURL(String)
+        /// Not a file's whole path.
+        case badPath(String)
     }
 }
 
@@ -69,9 +71,9 @@ extension ChangeError.Problem {
         case .tooLong(let countMax): "This is too long: at most \(countMax)."
         case .nameTaken(let name): "There is another one with the name “\(name)”; choose another."
         case .unknown(let kind, let id): "There is no \(kind) “\(id)”; add it first."
-        case .inUse(let user, let count):
-            "It is still used by \(count) \(count == 1 ? user : Self.plural(user)); remove "
-                + "\(count == 1 ? "that" : "those") first."
+        case .inUse(let user, let names):
+            "It is still used by \(Self.list(names, user)); remove "
+                + "\(names.count == 1 ? "that" : "those") first."
         case .badAddress(let error): error.sentence
         case .badUpstream(let text):
             "“\(text)” is not a nameserver; write an IP address, tls://name or "
@@ -91,6 +93,8 @@ extension ChangeError.Problem {
             rangeSentence
         case .outOfRange(let lower, let upper): "This must be a number from \(lower) to \(upper)."
         case .badURL(let text): "“\(text)” is not a URL; write one that begins with https://."
+        case .badPath(let text):
+            "“\(text)” is not the whole path of a file; write one that begins with “/”."
         }
     }
 
@@ -113,7 +117,13 @@ extension ChangeError.Problem {
         }
     }
 
-    private static func plural(_ word: String) -> String {
-        word.hasSuffix("y") ? word.dropLast() + "ies" : word + "s"
+    /// `the policy “A”`, `the policies “A” and “B”`, `the policies “A”, “B”, “C” and 5 more`.
+    static func list(_ names: [String], _ kind: String) -> String {
+        let kinds = kind.hasSuffix("y") ? kind.dropLast() + "ies" : kind + "s"
+        let shown = names.count <= 4 ? names.count : 3
+        var words = names.prefix(shown).map { "“\($0)”" }
+        if names.count > shown { words.append("\(names.count - shown) more") }
+        let last = words.count > 1 ? " and \(words.removeLast())" : ""
+        return "the \(names.count == 1 ? kind : kinds) \(words.joined(separator: ", "))\(last)"
     }
 }

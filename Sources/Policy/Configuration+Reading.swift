@@ -51,20 +51,18 @@ extension Configuration {
         groups = both(groups, other.groups)
         policies = both(policies, other.policies)
         providers = both(providers, other.providers)
+        relays = both(relays, other.relays)
         tests = both(tests, other.tests)
+        places = Places(places, other.places)
         return problems
     }
 
     private init(_ reader: inout SectionReader) {
+        places = reader.places
         account = reader.text("account")
-        sites = reader.sections("sites") { Site(name: $0.requiredText("name")) }
+        sites = reader.sections("sites") { Site(&$0) }
         resources = reader.sections("resources") { Resource(&$0) }
-        groups = reader.sections("groups") { section in
-            Group(
-                name: section.requiredText("name"),
-                members: section.list("members") { .success($0) } ?? []
-            )
-        }
+        groups = reader.sections("groups") { Group(&$0) }
         policies = reader.sections("policies") { Policy(&$0) }
         dns = reader.section("dns") { Self.dns(&$0) }
         addresses = reader.section("addresses") { section in
@@ -75,14 +73,8 @@ extension Configuration {
                     ?? AddressPlan.standard.sentinels
             )
         }
-        providers = reader.sections("providers") { section in
-            Provider(
-                name: section.requiredText("name"),
-                issuer: section.requiredText("issuer"),
-                clientID: section.requiredText("client_id"),
-                clientSecretFile: section.text("client_secret_file")
-            )
-        }
+        providers = reader.sections("providers") { Provider(&$0) }
+        relays = reader.sections("relays") { Relay(&$0) }
         tests = reader.sections("tests") { Self.test(&$0) }
     }
 
@@ -126,8 +118,34 @@ extension Configuration {
     }
 }
 
+extension Configuration.Site {
+    fileprivate init(_ section: inout SectionReader) {
+        places = section.places
+        name = section.requiredText("name")
+    }
+}
+
+extension Configuration.Group {
+    fileprivate init(_ section: inout SectionReader) {
+        places = section.places
+        name = section.requiredText("name")
+        members = section.list("members") { .success($0) } ?? []
+    }
+}
+
+extension Configuration.Provider {
+    fileprivate init(_ section: inout SectionReader) {
+        places = section.places
+        name = section.requiredText("name")
+        issuer = section.requiredText("issuer")
+        clientID = section.requiredText("client_id")
+        clientSecretFile = section.text("client_secret_file")
+    }
+}
+
 extension Configuration.Resource {
     fileprivate init(_ section: inout SectionReader) {
+        places = section.places
         name = section.requiredText("name")
         section.require("address")
         address = section.value("address", Parse.resourceAddress) ?? .internet
@@ -138,8 +156,32 @@ extension Configuration.Resource {
     }
 }
 
+extension Configuration.Relay {
+    fileprivate init(_ section: inout SectionReader) {
+        places = section.places
+        name = section.requiredText("name")
+        func addresses(_ key: String, _ transport: RelayAddress.Transport) -> [RelayAddress] {
+            section.list(key) { Parse.relayAddress($0, transport) } ?? []
+        }
+        let both = addresses("address", .udp)
+        (udp, tcp, tls) = (addresses("udp", .udp), addresses("tcp", .tcp), addresses("tls", .tls))
+        if section.take("address") != nil {
+            if !udp.isEmpty || !tcp.isEmpty {
+                let sentence = "“address” stands for both “udp” and “tcp”; write it or them."
+                section.report(sentence, at: section.place)
+            }
+            (udp, tcp) = (both, both)
+        } else if !section.has("udp"), !section.has("tcp"), !section.has("tls") {
+            section.require("address")
+        }
+        secretFile = section.requiredText("secret_file")
+        region = section.text("region")
+    }
+}
+
 extension Configuration.Policy {
     fileprivate init(_ section: inout SectionReader) {
+        places = section.places
         group = section.requiredText("group")
         resource = section.requiredText("resource")
         var conditions = Conditions()

@@ -47,6 +47,16 @@ extension Configuration {
                 clientSecretFile: provider.clientSecretFile
             )
         }
+        relays = byName(directory.relays, \.name).map { relay in
+            Relay(
+                name: relay.name,
+                udp: relay.udp,
+                tcp: relay.tcp,
+                tls: relay.tls,
+                secretFile: relay.secretFile,
+                region: relay.region
+            )
+        }
         tests = directory.tests
     }
 
@@ -74,6 +84,14 @@ extension Configuration {
             section.add("issuer", provider.issuer)
             section.add("client_id", provider.clientID)
             section.add("client_secret_file", provider.clientSecretFile)
+        }
+        writer.add("relays", relays) { relay, section in
+            section.add("name", relay.name)
+            section.addSome("udp", relay.udp.map(\.description))
+            section.addSome("tcp", relay.tcp.map(\.description))
+            section.addSome("tls", relay.tls.map(\.description))
+            section.add("region", relay.region)
+            section.add("secret_file", relay.secretFile)
         }
         writer.add("tests", tests) { Self.write($0, to: &$1) }
         return writer.node

@@ -8,6 +8,7 @@ public struct Configuration: Hashable, Sendable {
     /// A site.
     public struct Site: Hashable, Sendable {
         public var name: String
+        var places = Places()
 
         public init(name: String) { self.name = name }
     }
@@ -22,6 +23,7 @@ public struct Configuration: Hashable, Sendable {
         /// Empty means everything.
         public var allow: [Filter]
         public var family: ServedFamilies
+        var places = Places()
 
         public init(
             name: String,
@@ -41,6 +43,7 @@ public struct Configuration: Hashable, Sendable {
         public var name: String
         /// E-mail addresses, also of people who never signed in, and service accounts' names.
         public var members: [String]
+        var places = Places()
 
         public init(name: String, members: [String] = []) {
             (self.name, self.members) = (name, members)
@@ -57,6 +60,7 @@ public struct Configuration: Hashable, Sendable {
         public var conditions: Conditions
         /// Providers' names.
         public var providers: [String]
+        var places = Places()
 
         public init(
             group: String,
@@ -75,6 +79,7 @@ public struct Configuration: Hashable, Sendable {
         public var issuer: String
         public var clientID: String
         public var clientSecretFile: String?
+        var places = Places()
 
         public init(
             name: String,
@@ -84,6 +89,29 @@ public struct Configuration: Hashable, Sendable {
         ) {
             (self.name, self.issuer, self.clientID) = (name, issuer, clientID)
             self.clientSecretFile = clientSecretFile
+        }
+    }
+
+    /// A stock TURN server that serves as a relay.
+    public struct Relay: Hashable, Sendable {
+        public var name: String
+        public var udp: [RelayAddress]
+        public var tcp: [RelayAddress]
+        public var tls: [RelayAddress]
+        public var secretFile: String
+        public var region: String?
+        var places = Places()
+
+        public init(
+            name: String,
+            udp: [RelayAddress] = [],
+            tcp: [RelayAddress] = [],
+            tls: [RelayAddress] = [],
+            secretFile: String,
+            region: String? = nil
+        ) {
+            (self.name, self.udp, self.tcp, self.tls) = (name, udp, tcp, tls)
+            (self.secretFile, self.region) = (secretFile, region)
         }
     }
 
@@ -97,7 +125,9 @@ public struct Configuration: Hashable, Sendable {
     /// Ranges that are not named keep the standard.
     public var addresses: AddressPlan?
     public var providers: [Provider]?
+    public var relays: [Relay]?
     public var tests: [PolicyTest]?
+    var places = Places()
 
     public init() {}
 }

@@ -27,6 +27,9 @@ struct SectionReader {
         }
     }
 
+    /// Where its parts are.
+    var places: Places { Places(place, entries) }
+
     mutating func report(_ sentence: String, at place: Node.Place) {
         problems.append(ConfigurationError.Problem(place: place, sentence: sentence))
     }
@@ -38,6 +41,9 @@ struct SectionReader {
         known.insert(key)
         return entries.first { $0.key == key }?.value
     }
+
+    /// Whether `key` is there.
+    func has(_ key: String) -> Bool { entries.contains { $0.key == key } }
 
     /// All entries, whatever their keys.
     mutating func takeAll() -> [Node.Entry] {

@@ -65,6 +65,17 @@ enum Parse {
             ? .failure(Complaint(ChangeError.Problem.badUpstream(word).sentence)) : .success(word)
     }
 
+    static func relayAddress(
+        _ word: String,
+        _ transport: RelayAddress.Transport
+    ) -> Outcome<RelayAddress> {
+        value(
+            word,
+            RelayAddress(word, over: transport),
+            "a relay's address; write such as turn.example.com:\(transport.port)"
+        )
+    }
+
     static func weekdays(_ word: String) -> Outcome<Weekdays> {
         value(word, Weekdays(word), "a day or range of days; write such as mon-fri, sun")
     }

@@ -8,6 +8,7 @@ extension Directory {
         if addresses != .standard { changes.append(.addresses(addresses)) }
         if dns != DNSSettings() { changes.append(.dns(dns)) }
         changes += ordered(providers).map { .upsertProvider($0) }
+        changes += ordered(relays).map { .upsertRelay($0) }
         changes += ordered(actors).map { .upsertActor($0) }
         changes += ordered(sites).map { .upsertSite($0) }
         changes += ordered(groups).map { .upsertGroup($0) }

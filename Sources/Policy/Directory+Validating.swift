@@ -23,19 +23,27 @@ extension Directory {
         case .upsertGroup(let group): try check(group)
         case .removeGroup(let id):
             let slot = try checkExists(id, in: groups, "group")
-            try checkUnused(index.policiesOfGroup[slot].count, by: "policy")
+            let users = index.policiesOfGroup[slot].compactMap { policies[$0.policy] }
+            try checkUnused(by: "policy", users.map(name))
         case .addMember(let group, let actor), .removeMember(let group, let actor):
             try checkExists(group, in: groups, "group", field: "group")
             try checkExists(actor, in: actors, "actor", field: "member")
         case .upsertSite(let site): try check(site)
         case .removeSite(let id):
             let slot = try checkExists(id, in: sites, "site")
-            try checkUnused(index.resourcesOfSite[slot].count, by: "resource")
-            try checkUnused(index.gatewaysOfSite[slot].count, by: "gateway")
+            try checkUnused(
+                by: "resource",
+                index.resourcesOfSite[slot].map { resources[slot: $0]?.name ?? "" }
+            )
+            try checkUnused(
+                by: "gateway",
+                index.gatewaysOfSite[slot].map { gateways[slot: $0]?.name ?? "" }
+            )
         case .upsertResource(let resource): try check(resource)
         case .removeResource(let id):
             let slot = try checkExists(id, in: resources, "resource")
-            try checkUnused(index.policiesOfResource[slot].count, by: "policy")
+            let users = index.policiesOfResource[slot].compactMap { policies[$0.policy] }
+            try checkUnused(by: "policy", users.map(name))
         case .upsertPolicy(let policy): try check(policy)
         case .removePolicy(let id): try checkExists(id, in: policies, "policy")
         case .upsertClient(let client): try check(client)
@@ -46,7 +54,9 @@ extension Directory {
         case .removeProvider(let id):
             try checkExists(id, in: providers, "provider")
             let users = policies.filter { $0.conditions.providers.contains(id) }
-            try checkUnused(users.count, by: "policy")
+            try checkUnused(by: "policy", users.map(name))
+        case .upsertRelay(let relay): try check(relay)
+        case .removeRelay(let id): try checkExists(id, in: relays, "relay")
         case .dns(let settings): try check(settings)
         case .addresses(let plan): try check(plan)
         case .tests(let tests):
@@ -148,8 +158,16 @@ extension Directory {
         return slot
     }
 
-    private func checkUnused(_ count: Int, by user: String) throws(ChangeError) {
-        guard count == 0 else { throw ChangeError(field: "id", .inUse(by: user, count: count)) }
+    private func checkUnused(by user: String, _ names: [String]) throws(ChangeError) {
+        guard names.isEmpty else {
+            throw ChangeError(field: "id", .inUse(by: user, names: names.sorted()))
+        }
+    }
+
+    /// What people know a policy by: `Engineering → Git`.
+    func name(of policy: Policy) -> String {
+        let group = groups[policy.group]?.name ?? policy.group.text
+        return "\(group) → \(resources[policy.resource]?.name ?? policy.resource.text)"
     }
 
     /// Addresses in the tunnel range, one of a family, that nobody else has.

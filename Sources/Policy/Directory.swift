@@ -25,6 +25,8 @@ public struct Directory: Sendable {
     public var clients: Table<Client> { storage.clients }
     public var gateways: Table<Gateway> { storage.gateways }
     public var providers: Table<Provider> { storage.providers }
+    /// Stock TURN servers; relays that connect by themselves are not among them.
+    public var relays: Table<Relay> { storage.relays }
     public var dns: DNSSettings { storage.dns }
     public var addresses: AddressPlan { storage.addresses }
     /// Checked before changes are made.
@@ -49,7 +51,7 @@ extension Directory: Equatable {
             && lhs.groups == rhs.groups && lhs.sites == rhs.sites
             && lhs.resources == rhs.resources && lhs.policies == rhs.policies
             && lhs.clients == rhs.clients && lhs.gateways == rhs.gateways
-            && lhs.providers == rhs.providers && lhs.dns == rhs.dns
+            && lhs.providers == rhs.providers && lhs.relays == rhs.relays && lhs.dns == rhs.dns
             && lhs.addresses == rhs.addresses && lhs.tests == rhs.tests
     }
 }

@@ -24,6 +24,8 @@ extension DirectoryStorage {
         case .removeGateway(let id): removeGateway(id)
         case .upsertProvider(let provider): providers.set(provider)
         case .removeProvider(let id): providers.remove(id)
+        case .upsertRelay(let relay): relays.set(relay)
+        case .removeRelay(let id): relays.remove(id)
         case .dns(let settings): dns = settings
         case .addresses(let plan): addresses = plan
         case .tests(let tests): self.tests = tests

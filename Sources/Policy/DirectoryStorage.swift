@@ -16,6 +16,7 @@ final class DirectoryStorage: @unchecked Sendable {
     var clients = Table<Directory.Client>()
     var gateways = Table<Directory.Gateway>()
     var providers = Table<Directory.Provider>()
+    var relays = Table<Directory.Relay>()
     var dns = DNSSettings()
     var addresses = AddressPlan.standard
     var tests: [PolicyTest] = []
@@ -28,6 +29,7 @@ final class DirectoryStorage: @unchecked Sendable {
         (actors, groups, sites) = (other.actors, other.groups, other.sites)
         (resources, policies) = (other.resources, other.policies)
         (clients, gateways, providers) = (other.clients, other.gateways, other.providers)
+        relays = other.relays
         (dns, addresses, tests) = (other.dns, other.addresses, other.tests)
         index = other.index
     }

@@ -9,6 +9,8 @@ public struct Plan: Hashable, Sendable {
             case add = "+"
             case change = "~"
             case remove = "-"
+            /// Nothing happens, and somebody should know.
+            case warn = "!"
         }
 
         public let sign: Sign
@@ -27,6 +29,9 @@ public struct Plan: Hashable, Sendable {
     /// In the same order.
     public internal(set) var lines: [Line] = []
 
+    /// What is accepted and does not do yet what somebody would expect of it.
+    public internal(set) var warnings: [Line] = []
+
     /// Whether nothing is to be done.
     public var isEmpty: Bool { changes.isEmpty }
 }
@@ -37,6 +42,12 @@ public struct PlanError: Error, Hashable, Sendable {
     public let subject: String
     /// What is wrong with it.
     public let sentence: String
+    /// Where in the file; nil when it was made without one.
+    public let place: Node.Place?
+
+    init(subject: String, sentence: String, place: Node.Place?) {
+        (self.subject, self.sentence, self.place) = (subject, sentence, place)
+    }
 }
 
 extension Directory {
@@ -48,19 +59,22 @@ extension Directory {
         to configuration: Configuration,
         using random: inout some RandomNumberGenerator
     ) throws(PlanError) -> Plan {
-        var planner = Planner(next: self)
+        var planner = Planner(before: self, next: self)
         try planner.checkNames(of: configuration)
         try planner.remove(for: configuration)
-        if let account = configuration.account { try planner.set(account: account) }
-        if let plan = configuration.addresses { try planner.set(addresses: plan) }
-        if let dns = configuration.dns { try planner.set(dns: dns) }
+        try planner.setSingle(configuration)
+        try planner.removeRelays(for: configuration)
+        for relay in configuration.relays ?? [] { try planner.set(relay, &random) }
         for provider in configuration.providers ?? [] { try planner.set(provider, &random) }
         for site in configuration.sites ?? [] { try planner.set(site, &random) }
         for group in configuration.groups ?? [] { try planner.set(group, &random) }
         for resource in configuration.resources ?? [] { try planner.set(resource, &random) }
         if let policies = configuration.policies { try planner.set(policies, &random) }
         try planner.removeUnused(for: configuration)
-        if let tests = configuration.tests { try planner.set(tests: tests) }
+        if let tests = configuration.tests {
+            try planner.set(tests: tests, at: configuration.places)
+        }
+        planner.warn(of: configuration)
         return planner.plan
     }
 }

@@ -53,6 +53,8 @@ public struct Scope: Hashable, Sendable {
     public private(set) var identities: Selection<ClientID> = .none
     /// Every client's nameservers are others.
     public private(set) var hasNewDNS = false
+    /// Stock relays are new, other than before, or gone.
+    public private(set) var hasNewRelays = false
     /// Every client's and gateway's ranges are others.
     public private(set) var hasNewAddresses = false
 
@@ -78,6 +80,7 @@ public struct Scope: Hashable, Sendable {
         gateways.formUnion(other.gateways)
         identities.formUnion(other.identities)
         hasNewDNS = hasNewDNS || other.hasNewDNS
+        hasNewRelays = hasNewRelays || other.hasNewRelays
         hasNewAddresses = hasNewAddresses || other.hasNewAddresses
     }
 
@@ -89,6 +92,7 @@ public struct Scope: Hashable, Sendable {
     mutating func add(identities: Selection<ClientID>) { self.identities.formUnion(identities) }
     mutating func add(gateways: Selection<GatewayID>) { self.gateways.formUnion(gateways) }
     mutating func addDNS() { hasNewDNS = true }
+    mutating func addRelays() { hasNewRelays = true }
     mutating func addAddresses() { hasNewAddresses = true }
 }
 
@@ -129,6 +133,8 @@ extension Directory {
         case .upsertGateway(let gateway):
             if gateways[gateway.id] != gateway { scope.add(gateways: .some([gateway.id])) }
         case .removeGateway(let id): scope.add(gateways: .some([id]))
+        case .upsertRelay(let relay): if relays[relay.id] != relay { scope.addRelays() }
+        case .removeRelay: scope.addRelays()
         case .dns(let settings): if settings != dns { scope.addDNS() }
         case .addresses(let plan): if plan != addresses { scope.addAddresses() }
         }

@@ -26,6 +26,12 @@ public struct PortalConfiguration: Sendable {
     public var heartbeat: Duration
     /// Between two heartbeats of a gateway with live clients.
     public var busyHeartbeat: Duration
+    /// How long a relay's password is good for; a new one is sent after half of it.
+    public var relayPasswordLifetime: Duration
+    /// Clients, gateways and relays that may be saying hello at once; others are told to wait.
+    public var arrivalsMax: Int
+    /// After a start, how long requests wait for gateways that were connected before.
+    public var gatewayReturnTime: Duration
 
     public init(
         listen: [String] = ["[::]:8443"],
@@ -37,6 +43,9 @@ public struct PortalConfiguration: Sendable {
         names = []
         heartbeat = .seconds(10)
         busyHeartbeat = .seconds(3)
+        relayPasswordLifetime = .seconds(12 * 3_600)
+        arrivalsMax = 512
+        gatewayReturnTime = .seconds(15)
     }
 
     /// The socket's path.

@@ -54,6 +54,8 @@ public struct PortalServer: Service {
         defer { store.close() }
         let portal = try await load(store, identity)
         let writer = Task { await portal.writeBehind.run() }
+        await portal.switchboard.careForRelays()
+        await portal.switchboard.awaitGateways()
         do {
             try await serve(portal, addresses, identity)
         } catch {
@@ -125,7 +127,10 @@ public struct PortalServer: Service {
                 url: configuration.url,
                 fingerprint: identity.fingerprint,
                 heartbeat: configuration.heartbeat,
-                busyHeartbeat: configuration.busyHeartbeat
+                busyHeartbeat: configuration.busyHeartbeat,
+                relayLifetime: configuration.relayPasswordLifetime / .seconds(1),
+                arrivalsMax: configuration.arrivalsMax,
+                gatewayReturnTime: configuration.gatewayReturnTime
             )
             return Portal(start, store: store, configuration: configuration, logger: logger)
         } catch let error as StoreError {
@@ -160,6 +165,7 @@ public struct PortalServer: Service {
                 )
             )
         }
+        let ending = ServerLog.Ending()
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (place, address) in addresses.enumerated() {
@@ -167,16 +173,20 @@ public struct PortalServer: Service {
                     group.addTask {
                         let text = configuration.listen[place]
                         do {
-                            try await run(portal, bind, text, identity) { announce(place, $0) }
+                            try await run(portal, bind, text, identity, ending) {
+                                announce(place, $0)
+                            }
                         } catch PortalStartError.noSuchAddress where address.host == "::" {
                             let bind = BindAddress.hostname("0.0.0.0", port: address.port)
-                            try await run(portal, bind, text, identity) { announce(place, $0) }
+                            try await run(portal, bind, text, identity, ending) {
+                                announce(place, $0)
+                            }
                         }
                     }
                 }
                 group.addTask {
                     let path = configuration.socketPath
-                    try await run(portal, .unixDomainSocket(path: path), path, nil) { _ in
+                    try await run(portal, .unixDomainSocket(path: path), path, nil, ending) { _ in
                         announce(addresses.count, 0)
                     }
                 }
@@ -186,6 +196,7 @@ public struct PortalServer: Service {
                 while try await group.next() != nil {}
             }
         } onGracefulShutdown: {
+            ending.begin()
             Task { await portal.switchboard.stop() }
         }
     }
@@ -195,10 +206,9 @@ public struct PortalServer: Service {
         _ address: BindAddress,
         _ text: String,
         _ identity: ServerIdentity?,
+        _ ending: ServerLog.Ending,
         onPort: @escaping @Sendable (Int) -> Void
     ) async throws {
-        var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .notice)
         let application = Application(
             router: portal.router,
             server: HTTPServerBuilder { responder in
@@ -209,11 +219,12 @@ public struct PortalServer: Service {
                 if identity == nil { Self.restrict(text) }
                 onPort(channel.localAddress?.port ?? 0)
             },
-            logger: quiet
+            logger: ServerLog.logger(logger, until: ending)
         )
         do {
             try await application.run()
         } catch {
+            ending.begin()
             throw PortalStartError(error, listening: text)
         }
     }
@@ -229,6 +240,7 @@ public struct PortalServer: Service {
                 try identity.renew(now: .now)
                 try await portal.store.pruneActivity(now: .now)
             } catch {
+                if Task.isCancelled { return }
                 logger.warning("housekeeping failed", metadata: ["why": "\(error)"])
             }
             try? await Task.sleep(for: Self.housekeeping)

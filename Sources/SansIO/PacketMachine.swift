@@ -39,6 +39,14 @@ public struct Exchange: Sendable, Equatable {
     }
 }
 
+/// What a core wants done about a UDP port of its own, beside the main one.
+public enum PortRequest: Sendable, Equatable {
+    /// Receive on this port, in these families, and say by a command whether that works.
+    case open(UInt16, ipv4: Bool, ipv6: Bool)
+    /// Let go of it.
+    case close(UInt16)
+}
+
 /// A core on the packet path: bytes, time and commands in; bytes, outputs and a deadline out.
 ///
 /// The host calls `receive` for each batch, `advance` at `nextDeadline` at the latest, then empties
@@ -79,9 +87,19 @@ public protocol PacketMachine: ~Copyable {
     /// The command that says that an exchange was answered, or (nil) failed at once; a time-out is
     /// the core's own affair.
     static func command(answering token: UInt64, with bytes: [UInt8]?) -> Command?
+
+    /// The output as a request about a port, which the host does at once; nil when it is something
+    /// else.
+    static func portRequest(of output: Output) -> PortRequest?
+
+    /// The command that says, in the turn of the request, whether the host now receives on `port`
+    /// in every family that was asked for.
+    static func command(port: UInt16, isOpen: Bool) -> Command?
 }
 
 extension PacketMachine where Self: ~Copyable {
     public static func exchange(of output: Output) -> Exchange? { nil }
     public static func command(answering token: UInt64, with bytes: [UInt8]?) -> Command? { nil }
+    public static func portRequest(of output: Output) -> PortRequest? { nil }
+    public static func command(port: UInt16, isOpen: Bool) -> Command? { nil }
 }

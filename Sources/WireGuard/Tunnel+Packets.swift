@@ -43,6 +43,7 @@ extension Tunnel {
         guard plain.byteCount >= byteCount else { throw .noRoom }
         var isNewest = false
         var isConfirmation = false
+        var isCurrent = true
         if current?.localIndex == index {
             isNewest = current?.isNewest(counter) ?? false
             try current?.open(view.sealed, counter: counter, into: &plain, at: now)
@@ -51,12 +52,19 @@ extension Tunnel {
             (isNewest, isConfirmation) = (true, true)
             confirmNext(at: now)
         } else if previous?.localIndex == index {
+            isCurrent = false
             try previous?.open(view.sealed, counter: counter, into: &plain, at: now)
         } else {
             throw .unknownIndex
         }
         noteReceived(hasData: byteCount > 0, at: now)
-        return Opened(byteCount: byteCount, isNewest: isNewest, isConfirmation: isConfirmation)
+        return Opened(
+            byteCount: byteCount,
+            isNewest: isNewest,
+            isConfirmation: isConfirmation,
+            isOfCurrentSession: isCurrent,
+            counter: counter
+        )
     }
 
     /// The peer has sent on the session that it began: we do from now on, and need none of ours.

@@ -60,6 +60,10 @@ public struct Tunnel: ~Copyable {
         public let isNewest: Bool
         /// Whether it is the first one of a session that the peer began.
         public let isConfirmation: Bool
+        /// Whether it came on the newest session that is in use.
+        public let isOfCurrentSession: Bool
+        /// Its number in that session: the peer sent it later than all with lower ones.
+        public let counter: UInt64
     }
 
     let peer: Peer

@@ -21,11 +21,16 @@ struct ClientCommand: AsyncParsableCommand {
     var tokenFile: String?
     @Option(help: "The device's name (default: the host's).")
     var name: String?
+    @Option(help: "Where it stands, in words of your own; relays of the same region come first.")
+    var region: String?
     @Option(help: "How the host learns of our resolver: resolv.conf or off (default: resolv.conf).")
     var dns: String?
 
     func run() async throws {
-        let settings = try role.settings(role: "client", keys: ["token-file", "name", "dns"])
+        let settings = try role.settings(
+            role: "client",
+            keys: ["token-file", "name", "region", "dns"]
+        )
         let logger = try role.logger(role: "client", settings)
         let options = ClientOptions(
             token: try TokenFile.read(
@@ -34,6 +39,7 @@ struct ClientCommand: AsyncParsableCommand {
                 role: "client"
             ),
             name: settings.value("name", flag: name) ?? ProcessInfo.processInfo.hostName,
+            region: settings.value("region", flag: region),
             resolverMode: try settings.value(
                 "dns",
                 flag: dns,
@@ -57,6 +63,7 @@ struct ClientOptions: Sendable {
 
     let token: Token
     let name: String
+    let region: String?
     let resolverMode: ResolverMode
     let statePath: String
     let socketPath: String

@@ -80,6 +80,14 @@ actor ClientDaemon {
         switch request.route {
         case "GET /api/v1/status":
             return .json(await status())
+        case "GET /api/v1/netcheck":
+            guard let plane = session?.plane else { return .refusal(409, Self.notUp) }
+            return .json(
+                await plane.withMachine { NetworkCheck($0.status(at: SystemClock.now())) }
+            )
+        case "GET /metrics":
+            guard let plane = session?.plane else { return .refusal(409, Self.notUp) }
+            return .text(await ClientMetrics.text(plane))
         case "POST /api/v1/up":
             do { try await up(state) } catch { return .refusal(500, "\(error)") }
             return .json(await status())
@@ -95,7 +103,8 @@ actor ClientDaemon {
         default:
             return .refusal(
                 404,
-                "A client answers GET status and explain, and POST up and down, below /api/v1."
+                "A client answers GET status, explain and netcheck, and POST up and down, below"
+                    + " /api/v1; and GET /metrics."
             )
         }
     }

@@ -16,6 +16,9 @@ struct ClientHost: ~Copyable {
     private var routes: Routes
     private var journal = SysctlJournal()
     private var lastReport: Routes.Report?
+    private var sentinels: [IPAddress] = []
+    private var search: [String] = []
+    private var lastResolverFailure: ResolverError?
 
     init(index: UInt32, options: ClientOptions, logger: Logger) throws {
         (self.options, self.logger) = (options, logger)
@@ -33,28 +36,43 @@ struct ClientHost: ~Copyable {
     }
 
     /// Sets addresses, routes and the host's name servers.
+    ///
+    /// - Returns: Whether the name servers are set; if not, ``retryResolver()`` may work later.
     mutating func configure(
         tunnel: [IPAddress],
         routes prefixes: [IPPrefix],
         sentinels: [IPAddress],
         search: String?
-    ) throws {
+    ) throws -> Bool {
         do {
             report(try routes.apply(addresses: tunnel, prefixes: prefixes))
         } catch {
             throw Sentence("The routes of the tunnel cannot be set: \(error)")
         }
-        guard options.resolverMode == .resolvConf, !sentinels.isEmpty else { return }
+        (self.sentinels, self.search) = (sentinels, search.map { [$0] } ?? [])
+        lastResolverFailure = nil
+        return retryResolver()
+    }
+
+    /// Sets the host's name servers.
+    ///
+    /// - Returns: Whether that is done or not wanted; else why not is in the log, once.
+    mutating func retryResolver() -> Bool {
+        guard options.resolverMode == .resolvConf, !sentinels.isEmpty else { return true }
         do {
-            let activation = try resolver.activate(
-                nameservers: sentinels,
-                search: search.map { [$0] } ?? []
-            )
+            let activation = try resolver.activate(nameservers: sentinels, search: search)
             if case .written(let count) = activation, count < sentinels.count {
                 logger.notice("programs read three name servers; the first \(count) were written")
             }
+            if lastResolverFailure != nil { logger.info("names are answered again") }
+            lastResolverFailure = nil
+            return true
         } catch {
-            logger.error("names are not answered: \(error)")
+            if error != lastResolverFailure {
+                logger.error("names are not answered: \(error) It is tried again every 5 s.")
+            }
+            lastResolverFailure = error
+            return false
         }
     }
 

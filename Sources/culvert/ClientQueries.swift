@@ -112,6 +112,7 @@ struct StatusCommand: AsyncParsableCommand {
                 "/api/v1/status",
                 as: ClientStatus.self
             )
+            if watch, !json, isatty(1) == 1 { print("\u{1b}[H\u{1b}[2J", terminator: "") }
             print(json ? text : StatusText.render(status))
             if watch { try await Task.sleep(for: .seconds(1)) }
         } while watch

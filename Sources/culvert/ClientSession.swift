@@ -23,15 +23,18 @@ struct ClientSession: Sendable {
     private let channel: ControlChannel<ToClient>
     private let lookup: HostLookup
     private let sentinels: SentinelServer
+    private let streams: RelayStreams
     private let index: UInt32
     private let port: UInt16
 
     private static let mark = RoutingPlan.client.mark
+    private static let resolverRetry = Duration.seconds(5)
 
     init(options: ClientOptions, state: StateFolder, logger: Logger) async throws {
         (self.options, self.logger) = (options, logger)
-        ClientHost.restoreAll(folder: options.statePath, logger: logger)
+        // First what a user without the privilege cannot do, so that nothing else is tried.
         let device = try HostFacts.inWords { try TunnelDevice() }
+        ClientHost.restoreAll(folder: options.statePath, logger: logger)
         try HostFacts.inWords { try device.configure() }
         index = device.index
         let sockets = try HostFacts.inWords {
@@ -46,7 +49,7 @@ struct ClientSession: Sendable {
             random: Kernel.randomSource(),
             names: AppendLog.content(of: state.file("names"))
         )
-        plane = try Plane(
+        let plane = try Plane(
             machine: machine,
             tunnel: device,
             sockets: sockets,
@@ -69,6 +72,10 @@ struct ClientSession: Sendable {
             },
             onNote: { logger.notice("\($0)") }
         )
+        self.plane = plane
+        streams = RelayStreams(port: port, mark: Self.mark, logger: logger) { id, bridge in
+            await plane.handle(.relayStream(id, bridge: bridge))
+        }
         let resolver = ResolverConfiguration(
             path: ClientHost.resolverPath,
             folder: options.statePath
@@ -106,6 +113,7 @@ struct ClientSession: Sendable {
                 happenings.end()
             }
         }
+        streams.stop()
         await sentinels.stop()
         await plane.stop()
         if let ending { throw ending }
@@ -115,6 +123,8 @@ struct ClientSession: Sendable {
         for await happening in happenings.stream {
             switch happening {
             case .ended(let sentence): return sentence
+            case .retry: tryAgainLater(host.retryResolver())
+            case .networkChanged: host.refresh()
             case .output(.finished): return nil
             case .output(.toPortal(let message)): channel.send(message)
             case .output(.exchange(let exchange)):
@@ -122,15 +132,18 @@ struct ClientSession: Sendable {
                     let answer = await StreamExchanger(mark: Self.mark).ask(exchange)
                     await plane.handle(.exchangeAnswered(token: exchange.token, bytes: answer))
                 }
+            case .output(.connectRelay(let relay)): streams.connect(relay)
+            case .output(.disconnectRelay(let id)): streams.disconnect(id)
             case .output(.streamAnswer(let id, let bytes)): await sentinels.answer(id, bytes)
             case .output(.configure(let configuration)):
                 do {
-                    try host.configure(
+                    let isDone = try host.configure(
                         tunnel: configuration.tunnel,
                         routes: configuration.routes,
                         sentinels: configuration.sentinels,
                         search: configuration.search
                     )
+                    tryAgainLater(isDone)
                 } catch {
                     return error as? Sentence ?? Sentence("\(error)")
                 }
@@ -143,6 +156,16 @@ struct ClientSession: Sendable {
         return nil
     }
 
+    /// Without the resolver configuration no protected name is answered: a full disk is emptied, a
+    /// file made writable, and nobody starts the client anew for that.
+    private func tryAgainLater(_ isDone: Bool) {
+        guard !isDone else { return }
+        Task {
+            try await Task.sleep(for: Self.resolverRetry)
+            happenings.retry()
+        }
+    }
+
     private func talk(_ state: StateFolder) async {
         await channel.run { event in
             switch event {
@@ -151,7 +174,8 @@ struct ClientSession: Sendable {
                     machine.hello(
                         name: options.name,
                         software: Software.version,
-                        os: HostFacts.system
+                        os: HostFacts.system,
+                        region: options.region
                     )
                 }
                 channel.send(.hello(hello))
@@ -178,10 +202,14 @@ struct ClientSession: Sendable {
     }
 
     private func watch() async throws {
-        let monitor = try HostFacts.inWords {
-            try NetworkMonitor(ignoring: index, files: [ClientHost.resolverPath])
+        let monitor = try HostFacts.networkMonitor(
+            ignoring: index,
+            files: [ClientHost.resolverPath]
+        )
+        for await _ in monitor.changes {
+            await readHost()
+            happenings.networkChanged()
         }
-        for await _ in monitor.changes { await readHost() }
     }
 
     private func readHost() async {

@@ -20,6 +20,8 @@ struct GatewayCommand: AsyncParsableCommand {
     var tokenFile: String?
     @Option(help: "The gateway's name (default: the host's).")
     var name: String?
+    @Option(help: "Where it stands, in words of your own; relays of the same region come first.")
+    var region: String?
     @Option(help: "The UDP port of its tunnels (default: 51830).")
     var port: String?
     @Option(help: "The TCP port of metrics and health on loopback; 0 for none (default: 9464).")
@@ -32,7 +34,10 @@ struct GatewayCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try role.settings(
             role: "gateway",
-            keys: ["token-file", "name", "port", "metrics-port", "no-masquerade", "no-sysctls"]
+            keys: [
+                "token-file", "name", "region", "port", "metrics-port", "no-masquerade",
+                "no-sysctls",
+            ]
         )
         let logger = try role.logger(role: "gateway", settings)
         let number: (String) -> UInt16? = { UInt16($0) }
@@ -50,6 +55,7 @@ struct GatewayCommand: AsyncParsableCommand {
                 expecting: "a port",
                 number
             ) ?? 9464,
+            region: settings.value("region", flag: region),
             masquerades: !noMasquerade && settings.value("no-masquerade", flag: nil) != "true",
             setsSysctls: !noSysctls && settings.value("no-sysctls", flag: nil) != "true",
             statePath: role.statePath(role: "gateway", settings),

@@ -17,6 +17,7 @@ struct GatewayDaemon: Sendable {
         let name: String
         let port: UInt16
         let metricsPort: UInt16
+        let region: String?
         let masquerades: Bool
         let setsSysctls: Bool
         let statePath: String
@@ -28,6 +29,12 @@ struct GatewayDaemon: Sendable {
 
     let options: Options
     let logger: Logger
+    /// Whether it leaves by itself: then the end of its connections is no news.
+    private let isLeaving = SharedFlag()
+    /// For what was said last to get through the streams that carry it.
+    private static let partingTime = Duration.milliseconds(100)
+
+    init(options: Options, logger: Logger) { (self.options, self.logger) = (options, logger) }
 
     /// Runs until SIGTERM or SIGINT, and puts the host back.
     func run() async throws {
@@ -62,15 +69,20 @@ struct GatewayDaemon: Sendable {
             lookup: HostLookup(mark: nil) { HostFacts.nameServers(of: "/etc/resolv.conf") },
             logger: logger
         )
+        let streams = RelayStreams(port: port, mark: nil, logger: logger) { id, bridge in
+            await plane.handle(.relayStream(id, bridge: bridge))
+        }
+        defer { streams.stop() }
         await readHost(plane, index, port)
         let tasks = [
-            happenings.task { await talk(channel, plane, index, port, happenings) },
+            happenings.task { await talk(channel, plane, happenings) },
             happenings.task { try await watch(plane, index, port) },
             happenings.task { try await serve(plane) },
             happenings.task { try await metrics(plane) },
             happenings.task {
                 await Signals.termination()
                 logger.info("stopping")
+                isLeaving.set()
                 await plane.handle(.shutdown)
                 channel.leave()
                 try await Task.sleep(for: .seconds(2))
@@ -78,7 +90,8 @@ struct GatewayDaemon: Sendable {
             },
         ]
         defer { for task in tasks { task.cancel() } }
-        let ending = await work(happenings, channel, plane, &host)
+        let ending = await work(happenings, channel, plane, streams, &host)
+        try? await Task.sleep(for: Self.partingTime)
         await plane.stop()
         if let ending { throw ending }
     }
@@ -88,11 +101,14 @@ struct GatewayDaemon: Sendable {
         _ happenings: Happenings<Machine.Output>,
         _ channel: ControlChannel<ToGateway>,
         _ plane: Plane,
+        _ streams: RelayStreams,
         _ host: inout GatewayHost
     ) async -> Sentence? {
         for await happening in happenings.stream {
             switch happening {
             case .ended(let sentence): return sentence
+            // A gateway's host is set up at once or not at all, on a device of its own.
+            case .retry, .networkChanged: break
             case .output(.finished): return nil
             case .output(.toPortal(let message)): channel.send(message)
             case .output(.exchange(let exchange)):
@@ -109,6 +125,8 @@ struct GatewayDaemon: Sendable {
                 } catch {
                     return error as? Sentence ?? Sentence("\(error)")
                 }
+            case .output(.connectRelay(let relay)): streams.connect(relay)
+            case .output(.disconnectRelay(let id)): streams.disconnect(id)
             case .output(.event(let event)): event.log(to: logger)
             }
         }
@@ -119,14 +137,21 @@ struct GatewayDaemon: Sendable {
     private func talk(
         _ channel: ControlChannel<ToGateway>,
         _ plane: Plane,
-        _ index: UInt32,
-        _ port: UInt16,
         _ happenings: Happenings<Machine.Output>
     ) async {
         let logger = logger
         await channel.run { event in
             switch event {
-            case .opened: channel.send(.hello(await hello(plane, index, port)))
+            case .opened:
+                let hello = await plane.withMachine { machine in
+                    machine.hello(
+                        name: options.name,
+                        software: Software.version,
+                        os: HostFacts.system,
+                        region: options.region
+                    )
+                }
+                channel.send(.hello(hello))
             case .message(let message):
                 await plane.handle(.portal(message))
                 guard case .welcome(let welcome) = message else { break }
@@ -137,7 +162,7 @@ struct GatewayDaemon: Sendable {
                 await plane.handle(.portalConnected(true))
             case .unreadable: channel.send(.resync(.init(reason: "a message could not be read")))
             case .closed(let why):
-                logger.warning("\(why)")
+                if !isLeaving.isSet { logger.warning("\(why)") }
                 await plane.handle(.portalConnected(false))
             case .refusedForGood(let refusal):
                 happenings.end(Sentence("The portal refuses this gateway: \(refusal.sentence)"))
@@ -145,25 +170,12 @@ struct GatewayDaemon: Sendable {
         }
     }
 
-    private func hello(_ plane: Plane, _ index: UInt32, _ port: UInt16) async -> FromRole.Hello {
-        let addresses = (try? HostNetwork.candidates(excluding: index)) ?? []
-        let (key, leases) = await plane.withMachine { ($0.publicKey.array, $0.leases) }
-        return FromRole.Hello(
-            role: .gateway,
-            name: options.name,
-            software: Software.version,
-            os: HostFacts.system,
-            publicKey: HostFacts.text(of: key),
-            candidates: addresses.map { .init(kind: .host, endpoint: Endpoint($0, port: port)) },
-            leases: leases
-        )
-    }
-
     /// Reads what the core must know of the host, now and after every change of the network.
     private func watch(_ plane: Plane, _ index: UInt32, _ port: UInt16) async throws {
-        let monitor = try HostFacts.inWords {
-            try NetworkMonitor(ignoring: index, files: ["/etc/resolv.conf", "/etc/hosts"])
-        }
+        let monitor = try HostFacts.networkMonitor(
+            ignoring: index,
+            files: ["/etc/resolv.conf", "/etc/hosts"]
+        )
         for await _ in monitor.changes { await readHost(plane, index, port) }
     }
 

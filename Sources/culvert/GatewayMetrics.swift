@@ -6,8 +6,14 @@ internal import SansIO
 enum GatewayMetrics {
     static func text(_ plane: DataPlane<Gateway::Gateway>) async -> String {
         let status = await plane.withMachine { $0.status(at: SystemClock.now()) }
-        let counters = status.counters
         var text = MetricsText()
+        state(status, into: &text)
+        packets(status, into: &text)
+        return text.text
+    }
+
+    /// Who is connected, and how.
+    private static func state(_ status: Gateway::Gateway.Status, into text: inout MetricsText) {
         let flows = status.clients.reduce(0) { $0 + $1.flows }
         let leases = status.clients.reduce(0) { $0 + $1.leases.count }
         text.gauge(
@@ -18,6 +24,49 @@ enum GatewayMetrics {
         text.gauge("culvert_gateway_clients", "Clients that hold a lease.", status.clients.count)
         text.gauge("culvert_gateway_leases", "Live leases.", leases)
         text.gauge("culvert_gateway_flows", "Flows in the translation tables.", flows)
+        text.gauges(
+            "culvert_gateway_paths",
+            "Clients that are connected, by the kind of the path.",
+            by: "kind",
+            ["host", "server-reflexive", "peer-reflexive", "relayed"].map { kind in
+                (kind, status.clients.count { $0.isConnected && $0.kind == kind })
+            }
+        )
+        text.gauges(
+            "culvert_gateway_relays",
+            "Relays that the portal dealt, by how they do.",
+            by: "state",
+            [
+                ("usable", status.relays.count { $0.isUsable && !$0.isStream }),
+                ("stream", status.relays.count { $0.isUsable && $0.isStream }),
+                ("unusable", status.relays.count { !$0.isUsable }),
+            ]
+        )
+    }
+
+    /// What has happened since the start.
+    private static func packets(_ status: Gateway::Gateway.Status, into text: inout MetricsText) {
+        let counters = status.counters
+        text.counter(
+            "culvert_gateway_distress",
+            "Times that a client was not heard.",
+            counters.distresses
+        )
+        text.counter(
+            "culvert_gateway_punches",
+            "Times that a client asked through the portal to be probed.",
+            counters.punches
+        )
+        text.counter(
+            "culvert_gateway_packets_early",
+            "Packets and names that came before their grant.",
+            counters.early
+        )
+        text.counter(
+            "culvert_gateway_packets_strays",
+            "TCP segments of connections of another gateway, or of before a restart.",
+            counters.strays
+        )
         text.counter(
             "culvert_gateway_flows_evicted",
             "Flows ended to make room.",
@@ -44,6 +93,5 @@ enum GatewayMetrics {
             "Names that no server answered.",
             status.failedLookups
         )
-        return text.text
     }
 }

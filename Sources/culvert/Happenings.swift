@@ -5,6 +5,10 @@ struct Happenings<Output: Sendable>: Sendable {
     enum Happening: Sendable {
         /// The core wants something done.
         case output(Output)
+        /// What failed on the host may work now.
+        case retry
+        /// The host's links, addresses or routes are other ones.
+        case networkChanged
         /// The role is done, or (with a sentence) cannot go on.
         case ended(Sentence?)
     }
@@ -15,6 +19,8 @@ struct Happenings<Output: Sendable>: Sendable {
     init() { (stream, continuation) = AsyncStream.makeStream(of: Happening.self) }
 
     func put(_ output: Output) { continuation.yield(.output(output)) }
+    func retry() { continuation.yield(.retry) }
+    func networkChanged() { continuation.yield(.networkChanged) }
     func end(_ sentence: Sentence? = nil) { continuation.yield(.ended(sentence)) }
 
     /// A task whose failure ends the role.

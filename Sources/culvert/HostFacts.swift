@@ -46,6 +46,20 @@ enum HostFacts {
         return entries
     }
 
+    /// Tells of changes of the host's network soon enough for a client to be reached again within a
+    /// second of its new address.
+    static func networkMonitor(ignoring interface: UInt32, files: [String]) throws -> NetworkMonitor
+    {
+        try inWords {
+            try NetworkMonitor(
+                ignoring: interface,
+                files: files,
+                quiet: .milliseconds(50),
+                longest: .milliseconds(250)
+            )
+        }
+    }
+
     /// A public key as the portal takes it.
     static func text(of key: [UInt8]) -> KeyText {
         guard let text = KeyText(bytes: key) else { preconditionFailure("a key has 32 bytes") }

@@ -54,13 +54,15 @@ struct Culvert: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Roles",
-                subcommands: [PortalCommand.self, GatewayCommand.self, ClientCommand.self]
+                subcommands: [
+                    PortalCommand.self, GatewayCommand.self, RelayCommand.self, ClientCommand.self,
+                ]
             ),
             CommandGroup(
                 name: "On a client",
                 subcommands: [
                     UpCommand.self, DownCommand.self, StatusCommand.self, ResourcesCommand.self,
-                    ExplainCommand.self,
+                    ExplainCommand.self, NetcheckCommand.self,
                 ]
             ),
             CommandGroup(

@@ -12,6 +12,17 @@ struct MetricsText {
         line(name, "gauge", help, "\(value)")
     }
 
+    /// The same value for each of a few words.
+    mutating func gauges(
+        _ name: String,
+        _ help: String,
+        by label: String,
+        _ values: [(String, Int)]
+    ) {
+        text += "# HELP \(name) \(help)\n# TYPE \(name) gauge\n"
+        for (word, value) in values { text += "\(name){\(label)=\"\(word)\"} \(value)\n" }
+    }
+
     private mutating func line(_ name: String, _ kind: String, _ help: String, _ value: String) {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind)\n\(name) \(value)\n"
     }

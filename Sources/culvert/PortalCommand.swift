@@ -82,11 +82,21 @@ struct PortalCommand: AsyncParsableCommand {
         do {
             try await RunningService.run(server, logger: logger)
         } catch let error as PortalStartError {
-            throw Sentence(error.sentence)
+            throw Sentence(error.sentence, exit: error.isWrongUse ? .usedWrongly : .failed)
         }
     }
 
     private static func words(_ text: String) -> [String] {
         text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+}
+
+extension PortalStartError {
+    /// Whether what was typed can never work, here or elsewhere.
+    fileprivate var isWrongUse: Bool {
+        switch self {
+        case .badListenAddress, .onlyOneOfCertificateAndKey, .databaseNotSupported: true
+        default: false
+        }
     }
 }

@@ -105,6 +105,7 @@ struct TokenCommand: AsyncParsableCommand {
             EXAMPLE
               culvert token --site headquarters > gateway.token
               culvert token --client ada@example.com > client.token
+              culvert token --relay amsterdam > relay.token
               culvert token --list
               culvert token --revoke t_1a2b
             """
@@ -115,6 +116,8 @@ struct TokenCommand: AsyncParsableCommand {
     var site: String?
     @Option(help: "A token for a client of this person or service.")
     var client: String?
+    @Option(help: "A token for a relay, under this name.")
+    var relay: String?
     @Option(help: "A token for the API, under this name.")
     var api: String?
     @Flag(help: "A link with which an administrator sets a password.")
@@ -140,10 +143,13 @@ struct TokenCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        let chosen = [site != nil, client != nil, api != nil, admin, list, revoke != nil]
+        let chosen = [
+            site != nil, client != nil, relay != nil, api != nil, admin, list, revoke != nil,
+        ]
         guard chosen.count(where: { $0 }) == 1 else {
             throw ValidationError(
-                "Say one of --site NAME, --client EMAIL, --api NAME, --admin, --list, --revoke ID."
+                "Say one of --site NAME, --client EMAIL, --relay NAME, --api NAME, --admin, "
+                    + "--list, --revoke ID."
             )
         }
     }
@@ -151,6 +157,7 @@ struct TokenCommand: AsyncParsableCommand {
     func run() async throws {
         if let site { try await make("gateway", site) }
         if let client { try await make("client", client) }
+        if let relay { try await make("relay", relay) }
         if let api { try await make("api", api) }
         if admin {
             let body = try await option.ask("POST", "/api/v1/administrators/link")
@@ -187,7 +194,7 @@ struct ApplyCommand: AsyncParsableCommand {
         commandName: "apply",
         abstract: "Make the portal match files.",
         discussion: """
-            Prints what it does (+ new, ~ changed, - gone), in one transaction.
+            Prints what it does (+ new, ~ changed, - gone, ! take care), in one transaction.
 
             EXAMPLE
               culvert apply -f account.yaml --dry-run
@@ -226,7 +233,7 @@ struct ApplyCommand: AsyncParsableCommand {
             let details = line.details ?? ""
             print("\(line.sign) \(line.subject)\(details.isEmpty ? "" : ": ")\(details)")
         }
-        if applied.plan.isEmpty { print("Nothing to change.") }
+        if applied.plan.allSatisfy({ $0.sign == "!" }) { print("Nothing to change.") }
     }
 
     private func files() throws -> [File] {

@@ -1,4 +1,6 @@
+internal import Bytes
 internal import Client
+internal import Control
 internal import Foundation
 internal import IP
 
@@ -24,7 +26,9 @@ enum StatusText {
             lines += ["", "NAMESERVER        STANDS FOR"]
             lines += core.nameservers.map { "\(padded("\($0.sentinel)", 16))  \($0.upstream)" }
         }
-        lines += ["", gateways(core), "", resources(core)]
+        lines += ["", gateways(core)]
+        if !core.relays.isEmpty { lines += ["", relays(core.relays)] }
+        lines += ["", resources(core)]
         return lines.joined(separator: "\n")
     }
 
@@ -44,13 +48,56 @@ enum StatusText {
         guard !core.gateways.isEmpty else { return "No gateway is in use." }
         let rows = core.gateways.map { gateway in
             [
-                gateway.name, gateway.state.rawValue, gateway.path, gateway.remote ?? "–",
-                gateway.roundTripMicroseconds.map { String(format: "%.1f ms", Double($0) / 1000) }
-                    ?? "–",
+                gateway.name, gateway.state.rawValue, path(of: gateway), gateway.remote ?? "–",
+                milliseconds(gateway.roundTripMicroseconds),
                 bytes(gateway.bytesIn), bytes(gateway.bytesOut),
+                gateway.pathSeconds.map(age) ?? "–",
             ]
         }
-        return table(["GATEWAY", "STATE", "PATH", "AT", "ROUND TRIP", "IN", "OUT"], rows)
+        return table(
+            ["GATEWAY", "STATE", "PATH", "AT", "ROUND TRIP", "IN", "OUT", "SINCE"],
+            rows
+        )
+    }
+
+    /// `direct`, or through which of our relays, or through the gateway's.
+    private static func path(of gateway: Client::Client.GatewayStatus) -> String {
+        if let relay = gateway.relay { return "relayed by \(relay)" }
+        return gateway.path == "relayed" ? "relayed" : "direct, \(gateway.kind)"
+    }
+
+    static func relays(_ relays: [Client::Client.RelayState]) -> String {
+        let rows = relays.map { relay in
+            [
+                relay.id.text, state(of: relay), relay.server ?? "–",
+                milliseconds(relay.roundTripMicroseconds),
+                list(relay.mapped), list(relay.relayed),
+            ]
+        }
+        return table(["RELAY", "STATE", "AT", "ROUND TRIP", "SEES US AS", "LENDS"], rows)
+    }
+
+    private static func state(of relay: Client::Client.RelayState) -> String {
+        if relay.isUsable { return relay.isStream ? "usable by stream" : "usable" }
+        return relay.server == nil ? "in reserve" : "not reached"
+    }
+
+    private static func list(_ endpoints: [Endpoint]) -> String {
+        endpoints.isEmpty ? "–" : endpoints.map(\.description).joined(separator: ", ")
+    }
+
+    private static func milliseconds(_ microseconds: Int64?) -> String {
+        microseconds.map { String(format: "%.1f ms", Double($0) / 1000) } ?? "–"
+    }
+
+    /// A length of time in its two largest units.
+    private static func age(_ seconds: Int64) -> String {
+        switch seconds {
+        case ..<60: "\(seconds) s"
+        case ..<3_600: "\(seconds / 60) min \(seconds % 60) s"
+        case ..<86_400: "\(seconds / 3_600) h \(seconds / 60 % 60) min"
+        default: "\(seconds / 86_400) d \(seconds / 3_600 % 24) h"
+        }
     }
 
     private static func bytes(_ count: UInt64) -> String {
@@ -61,7 +108,7 @@ enum StatusText {
         }
     }
 
-    private static func table(_ head: [String], _ rows: [[String]]) -> String {
+    static func table(_ head: [String], _ rows: [[String]]) -> String {
         let widths = head.indices.map { column in
             ([head] + rows).map { $0[column].count }.max() ?? 0
         }

@@ -127,7 +127,9 @@ extension ClientWorld {
                 if answersPortal { decisions.append(request) }
             case .persist(let record): persisted += record.bytes
             case .replaceNames(let log): persisted = log
-            case .toPortal, .exchange, .configure, .streamAnswer, .event, .finished: break
+            case .toPortal, .exchange, .configure, .streamAnswer, .event, .finished, .connectRelay,
+                .disconnectRelay:
+                break
             }
         }
         for (run, bytes) in takeRuns() {

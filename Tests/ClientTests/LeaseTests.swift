@@ -60,6 +60,37 @@ struct LeaseTests {
         #expect(standby.withoutGateway == ["gateway-0"])
     }
 
+    @Test("a gateway that another one took over from is forgotten, and left alone")
+    func forgotten() throws {
+        let (world, address) = try Self.connected()
+        world.sites[0].isCut = true
+        #expect(Self.timeUntilServed(world, address, by: 1) != nil)
+        world.run(for: .milliseconds(100))
+        #expect(world.client.gateways.map(\.id) == ["gateway-1"])
+        #expect(world.client.authorizations["git"]?.lease?.gateway == "gateway-1")
+    }
+
+    @Test("what else is asked for sticks to the gateway in use, and so does a lease that ended")
+    func sticky() throws {
+        let world = ClientWorld()
+        world.leaseSeconds = 60
+        world.served = ["a": [1], "b": [0, 1]]
+        world.start([
+            ClientWorld.prefix("a", "10.1.0.0/16"), ClientWorld.prefix("b", "10.2.0.0/16"),
+        ])
+        world.send(ClientWorld.udp(to: IPAddress(ipv4: 0x0a01_0001)))
+        world.run(for: .milliseconds(200))
+        world.send(ClientWorld.udp(to: IPAddress(ipv4: 0x0a02_0001)))
+        world.run(for: .milliseconds(200))
+        #expect(world.requests.last?.connected == ["gateway-1"])
+        #expect(world.sites[1].packets.count == 2)
+        world.run(for: .seconds(61))
+        world.send(ClientWorld.udp(to: IPAddress(ipv4: 0x0a02_0001)))
+        world.run(for: .milliseconds(200))
+        #expect(world.requests.last?.connected == ["gateway-1"])
+        #expect(world.sites[1].packets.count == 3)
+    }
+
     @Test("a gateway that comes back before it is given up keeps its flows")
     func comesBack() throws {
         let (world, address) = try Self.connected()

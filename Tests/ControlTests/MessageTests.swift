@@ -18,22 +18,27 @@ struct MessageTests {
         }
         #expect(
             types("from-role")
-                == ["hello", "authorize", "candidates", "grant-answer", "report", "resync"]
+                == [
+                    "hello", "relay-hello", "authorize", "release", "punch", "relay-times",
+                    "relay-report", "candidates", "grant-answer", "report", "resync",
+                ]
         )
         #expect(
             types("to-client")
                 == [
                     "welcome", "changes", "authorized", "denied", "lease-extended", "lease-ended",
-                    "resource-changed", "gateway-candidates", "gateway-offline", "refusal",
+                    "resource-changed", "gateway-candidates", "gateway-offline", "relays",
+                    "refusal",
                 ]
         )
         #expect(
             types("to-gateway")
                 == [
                     "welcome", "grant", "extend", "revoke", "resource", "client-candidates",
-                    "refusal",
+                    "punch", "relays", "refusal",
                 ]
         )
+        #expect(types("to-relay") == ["welcome", "refusal"])
     }
 
     @Test("unknown fields are ignored at every depth", arguments: Samples.all)
@@ -45,7 +50,10 @@ struct MessageTests {
         #expect(try JSON.encode(message) == JSON.text(JSON.tree(sample.text)))
     }
 
-    @Test("an unknown type is kept by name", arguments: ["from-role", "to-client", "to-gateway"])
+    @Test(
+        "an unknown type is kept by name",
+        arguments: ["from-role", "to-client", "to-gateway", "to-relay"]
+    )
     func unknownType(folder: String) throws {
         let message = try JSON.message(#"{"type":"later","x":[{}]}"#, in: folder)
         #expect(message.type == "later")
@@ -54,9 +62,10 @@ struct MessageTests {
 
     /// Fields that may be absent; every other one must be there.
     static let optional: [String: Set<String>] = [
-        "welcome": ["withheld"],
-        "hello": ["instance", "revision", "leases"],
-        "authorize": ["name", "withoutGateway"],
+        "welcome": ["withheld", "relays", "leases"],
+        "hello": ["instance", "revision", "leases", "region"],
+        "relay-hello": ["tlsFingerprint", "tlsName", "region"],
+        "authorize": ["name", "withoutGateway", "standBy"],
         "grant-answer": ["code", "sentence"],
         "report": ["load"],
         "denied": ["retryAfterSeconds"],
@@ -82,6 +91,57 @@ struct MessageTests {
                     try JSON.message(JSON.text(other), in: sample.folder)
                 }
             }
+        }
+    }
+
+    @Test("a relay lacks no mandatory field")
+    func mandatoryFieldsOfRelays() throws {
+        let object = try #require(
+            try JSON.tree(Samples.named("to-client/relays")) as? [String: Any]
+        )
+        let relay = try #require((object["relays"] as? [[String: Any]])?.first)
+        let optional: Set = ["tlsFingerprint", "tlsName", "region"]
+        for key in relay.keys.sorted() {
+            var without = relay
+            without[key] = nil
+            let message = try JSON.decode(
+                ToClient.self,
+                JSON.text(["type": "relays", "relays": [without]])
+            )
+            guard case .relays(let list) = message else {
+                Issue.record("another message")
+                return
+            }
+            #expect(list.relays.isEmpty == !optional.contains(key), "\(key) left out")
+        }
+    }
+
+    @Test("sixteen relays of eight addresses are kept, malformed ones skipped")
+    func relayBounds() throws {
+        let addresses = (1...20).map { #""192.0.2.\#($0):3478""# }.joined(separator: ",")
+        let relays = (1...30).map { number in
+            #"{"id":"y-\#(number)","udp":["nowhere",\#(addresses)],"tcp":[],"tls":[],"#
+                + #""username":"1:a","password":"p","lifetimeSeconds":60}"#
+        }
+        let text = #"{"type":"relays","relays":[{"id":7},\#(relays.joined(separator: ","))]}"#
+        guard case .relays(let list) = try JSON.decode(ToGateway.self, text) else {
+            Issue.record("another message")
+            return
+        }
+        #expect(list.relays.count == 16)
+        #expect(list.relays.allSatisfy { $0.udp.count == 8 })
+    }
+
+    @Test("passwords and secrets of relays are in no description", arguments: Samples.all)
+    func secretsAreHidden(_ sample: Samples.Sample) throws {
+        let message = try JSON.message(sample.text, in: sample.folder)
+        var dumped = ""
+        dump(message, to: &dumped)
+        let shown = dumped + "\(message)" + String(reflecting: message)
+        for secret in [
+            "3q2+7w", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=", "bmV3LXNlY3JldA", "b2xkLXNlY3JldA",
+        ] {
+            #expect(!shown.contains(secret), "\(secret) is shown")
         }
     }
 

@@ -15,7 +15,9 @@ enum Samples {
         path: "Samples"
     )
 
-    static let all: [Sample] = ["from-role", "to-client", "to-gateway"].flatMap(inFolder)
+    static let all: [Sample] = ["from-role", "to-client", "to-gateway", "to-relay"].flatMap(
+        inFolder
+    )
 
     static func inFolder(_ folder: String) -> [Sample] {
         let files =
@@ -49,7 +51,8 @@ enum JSON {
         switch folder {
         case "from-role": try decode(FromRole.self, text)
         case "to-client": try decode(ToClient.self, text)
-        default: try decode(ToGateway.self, text)
+        case "to-gateway": try decode(ToGateway.self, text)
+        default: try decode(ToRelay.self, text)
         }
     }
 

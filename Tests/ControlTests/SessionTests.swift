@@ -111,6 +111,22 @@ struct SessionTests {
         #expect(heartbeat.advance(to: heartbeat.nextDeadline) == .ping)
     }
 
+    @Test("a hastened ping that is not answered within a second ends a connection")
+    func hastened() {
+        let now = Instant(nanoseconds: 0)
+        var heartbeat = Heartbeat(interval: .seconds(10), at: now)
+        heartbeat.hasten(at: now)
+        #expect(heartbeat.advance(to: now) == .ping)
+        heartbeat.heard()
+        #expect(heartbeat.advance(to: now.advanced(by: .seconds(1))) == nil)
+        heartbeat.hasten(at: now)
+        // Again and again does not put the end off.
+        heartbeat.hasten(at: now.advanced(by: .milliseconds(500)))
+        #expect(heartbeat.advance(to: now.advanced(by: .milliseconds(500))) == .ping)
+        #expect(heartbeat.nextDeadline == now.advanced(by: .seconds(1)))
+        #expect(heartbeat.advance(to: now.advanced(by: .seconds(1))) == .close)
+    }
+
     @Test("a frame is measured before it is decoded")
     func depth() throws {
         func check(_ text: String) throws(JSONDepth.Refusal) {

@@ -79,6 +79,21 @@ extension EndToEnd {
                 sentence: "/nowhere/account.yaml"
             ),
             Case(
+                testDescription: "a certificate without its key",
+                words: [
+                    "portal", "--url", "https://portal.example", "--state", "\(folder)/portal",
+                    "--certificate", "/nowhere/certificate.pem",
+                ],
+                code: 2,
+                sentence: "give both --certificate and --key"
+            ),
+            Case(
+                testDescription: "a URL that is none",
+                words: ["portal", "--url", "portal example", "--state", "\(folder)/portal"],
+                code: 2,
+                sentence: "not a URL like https://"
+            ),
+            Case(
                 testDescription: "a portal without a URL",
                 words: ["portal", "--state", "\(folder)/portal"],
                 code: 2,
@@ -127,7 +142,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("a second portal on one port says so; without a tunnel device so does a gateway")
+        @Test("a second portal on one port, or with one state folder, says so")
         func taken() throws {
             let network = try Network(name: "cvtk")
             defer { network.remove() }

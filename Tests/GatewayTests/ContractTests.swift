@@ -51,6 +51,8 @@ import WireGuard
         let wall = WallStart(unixNanoseconds: 1, at: .at(0))
         var gateway = Gateway(wallClock: wall, random: RandomSource(seed: 1))
         var outbox = Outbox()
+        gateway.handle(.portalConnected(true), at: .at(0), into: &outbox)
+        while gateway.pollOutput() != nil {}
         gateway.handle(
             .localAddresses([Address.of("192.0.2.1")], port: 1),
             at: .at(0),

@@ -159,6 +159,13 @@ final class GatewayWorld {
         }
     }
 
+    /// The candidates that the portal was told, each time.
+    var told: [[Control.Candidate]] {
+        outputs.compactMap {
+            if case .toPortal(.candidates(let changed)) = $0 { changed.candidates } else { nil }
+        }
+    }
+
     var events: [Gateway.Event] {
         outputs.compactMap { if case .event(let event) = $0 { event } else { nil } }
     }

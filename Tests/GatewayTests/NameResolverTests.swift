@@ -313,4 +313,18 @@ private struct Bench {
         bench.collect()
         #expect(bench.resolver.nextDeadline == .at(1))
     }
+
+    @Test func `once it is answered, nothing is due before the answer's time is over`() {
+        var bench = Bench()
+        bench.resolve()
+        bench.answerAll([("10.0.0.1", 60), ("2001:db8::1", 90)])
+        #expect(bench.resolver.nextDeadline == .at(60))
+        bench.run(200)
+        #expect(bench.resolver.nextDeadline == nil)
+        #expect(bench.resolver.count == 0)
+        // A name of later takes the number of one that was forgotten.
+        bench.resolve(Name("other.example.com") ?? .root)
+        bench.answerAll([("10.0.0.2", 60)])
+        #expect(bench.resolver.nextDeadline == .at(230))
+    }
 }

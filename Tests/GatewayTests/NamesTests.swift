@@ -224,6 +224,7 @@ import Testing
         world.name("wiki.example.org", [Address.of("100.96.0.8")], by: client)
         #expect(world.lastAnswer(client)?.status == .nameMismatch)
         world.name("wiki.example.com", [Address.of("100.96.0.8")], resource: "other", by: client)
+        world.run(for: .seconds(1))
         #expect(world.lastAnswer(client)?.status == .notAuthorized)
         world.send(Packet.udp(from: client.address, to: Address.of("100.96.0.8")), by: client)
         #expect(world.forwarded.isEmpty)
@@ -266,6 +267,7 @@ import Testing
         world.send(Packet.udp(from: client.address, to: Address.proxy2), by: client)
         #expect(world.lastForwarded?.destination == Address.real1)
         world.send(Packet.udp(from: client.address, to: Address.proxy1), by: client)
+        world.run(for: .seconds(1))
         #expect(client.last?.icmpCode == 1)
     }
 
@@ -292,6 +294,7 @@ import Testing
         )
         world.send(.release(release), by: client)
         world.send(Packet.udp(from: client.address, to: Address.proxy1), by: client)
+        world.run(for: .seconds(1))
         #expect(client.last?.icmpCode == 1)
         world.send(Packet.udp(from: client.address, to: Address.proxy2), by: client)
         #expect(world.lastForwarded?.destination == Address.real1)

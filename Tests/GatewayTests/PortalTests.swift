@@ -229,6 +229,33 @@ import WireGuard
         #expect(world.gateway.leases.count == 1)
     }
 
+    @Test func `candidates that change while it is away are told once, as they are then`() {
+        let world = GatewayWorld()
+        world.say(.portalConnected(false))
+        world.forget()
+        for last in 1...5 {
+            world.say(.localAddresses([Address.of("192.0.2.\(last)")], port: 51_820))
+        }
+        #expect(world.told.isEmpty)
+        world.say(.portalConnected(true))
+        #expect(world.told.map { $0.map(\.endpoint.description) } == [["192.0.2.5:51820"]])
+        world.say(.portalConnected(true))
+        #expect(world.told.count == 1)
+    }
+
+    @Test func `after ten hours of sleep what expired is over in one turn, and nothing is due`() {
+        let world = GatewayWorld()
+        _ = world.connectedClient()
+        world.now = world.now.advanced(by: .seconds(36_000))
+        world.run(for: .zero)
+        #expect(world.gateway.leases.isEmpty)
+        let deadline = world.gateway.nextDeadline
+        #expect(deadline.map { $0 > world.now } ?? true)
+        let again = world.connectedClient(2)
+        world.send(Packet.udp(from: again.address, to: Address.proxy1), by: again)
+        #expect(world.lastForwarded?.destination == Address.real1)
+    }
+
     @Test func `a lease's own end counts while the portal is away`() {
         let world = GatewayWorld()
         let client = world.client()

@@ -65,6 +65,7 @@ import Testing
         let world = GatewayWorld()
         let client = world.connectedClient()
         world.send(Packet.udp(from: client.address, to: Address.of("10.9.9.9")), by: client)
+        world.run(for: .seconds(1))
         #expect(client.last?.icmpType == 3)
         #expect(client.last?.icmpCode == 13)
         #expect(client.last?.source == Address.of("10.9.9.9"))
@@ -74,6 +75,7 @@ import Testing
         let world = GatewayWorld()
         let client = world.connectedClient()
         world.send(Packet.udp(from: client.address, to: Address.of("100.96.7.7")), by: client)
+        world.run(for: .seconds(1))
         #expect(client.last?.icmpCode == 1)
     }
 
@@ -85,6 +87,7 @@ import Testing
         #expect(client.last?.tcpFlags.contains(.rst) == true)
         #expect(client.last?.source == elsewhere)
         world.send(Packet.tcp(from: client.address, to: elsewhere), by: client)
+        world.run(for: .seconds(1))
         #expect(client.last?.isICMPError == true)
         world.send(Packet.tcp(from: client.address, 9, to: Address.proxy1, 443, .ack), by: client)
         #expect(client.last?.tcpFlags.contains(.rst) == true)
@@ -128,7 +131,7 @@ import Testing
             world.send(Packet.udp(from: client.address, to: Address.of("10.9.9.9")), by: client)
         }
         #expect(client.received.count == 200)
-        world.run(for: .seconds(1))
+        world.run(for: .seconds(2))
         client.received = []
         for _ in 0..<500 {
             world.send(Packet.udp(from: client.address, to: Address.of("10.9.9.9")), by: client)

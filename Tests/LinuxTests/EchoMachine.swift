@@ -6,7 +6,15 @@ internal import SansIO
 struct EchoMachine: ~Copyable, PacketMachine {
     enum Command: Sendable {
         /// Sends `count` datagrams of `byteCount` bytes, numbered from `first`.
-        case send(count: Int, byteCount: Int, first: UInt32, to: Endpoint)
+        case send(
+            count: Int,
+            byteCount: Int,
+            first: UInt32,
+            to: Endpoint,
+            from: Endpoint = .unspecified
+        )
+        case port(PortRequest)
+        case portAnswered(UInt16, isOpen: Bool)
         case ask(Exchange)
         case answered(UInt64, [UInt8]?)
         case wake(after: Duration)
@@ -17,6 +25,8 @@ struct EchoMachine: ~Copyable, PacketMachine {
         case received(Int)
         case exchange(Exchange)
         case answered(UInt64, [UInt8]?)
+        case port(PortRequest)
+        case portAnswered(UInt16, isOpen: Bool)
         case woke
         case pinged
     }
@@ -28,6 +38,7 @@ struct EchoMachine: ~Copyable, PacketMachine {
     private(set) var received: [UInt32: Int] = [:]
     private(set) var receivedCount = 0
     private(set) var lastLocal = Endpoint.unspecified
+    private(set) var lastRemote = Endpoint.unspecified
     private(set) var lastECN: UInt8 = 0
     let ecn: UInt8
     /// Where packets of the tunnel device go as datagrams; nil: pings are answered.
@@ -88,6 +99,7 @@ struct EchoMachine: ~Copyable, PacketMachine {
         into outbox: inout Outbox
     ) {
         lastLocal = entry.local
+        lastRemote = entry.remote
         lastECN = entry.ecn
         let step = entry.segmentByteCount > 0 ? entry.segmentByteCount : bytes.byteCount
         var at = 0
@@ -111,14 +123,17 @@ struct EchoMachine: ~Copyable, PacketMachine {
 
     mutating func handle(_ command: Command, at now: Instant, into outbox: inout Outbox) {
         switch command {
-        case .send(let count, let byteCount, let first, let remote):
+        case .send(let count, let byteCount, let first, let remote, let local):
             for number in first..<first + UInt32(count) {
                 var room = outbox.reserve(byteCount)
                 guard !room.isEmpty else { continue }
                 room.store(number, at: 0)
                 room.store(number, at: byteCount - 4)
-                outbox.commit(to: remote, ecn: ecn)
+                outbox.commit(to: remote, from: local, ecn: ecn)
             }
+        case .port(let request): outputs.append(.port(request))
+        case .portAnswered(let port, let isOpen):
+            outputs.append(.portAnswered(port, isOpen: isOpen))
         case .ask(let exchange): outputs.append(.exchange(exchange))
         case .answered(let token, let bytes): outputs.append(.answered(token, bytes))
         case .wake(let delay): wakeAt = now.advanced(by: delay)
@@ -138,6 +153,14 @@ struct EchoMachine: ~Copyable, PacketMachine {
 
     static func exchange(of output: Output) -> Exchange? {
         if case .exchange(let exchange) = output { exchange } else { nil }
+    }
+
+    static func portRequest(of output: Output) -> PortRequest? {
+        if case .port(let request) = output { request } else { nil }
+    }
+
+    static func command(port: UInt16, isOpen: Bool) -> Command? {
+        .portAnswered(port, isOpen: isOpen)
     }
 
     static func command(answering token: UInt64, with bytes: [UInt8]?) -> Command? {

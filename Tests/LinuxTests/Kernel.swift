@@ -71,17 +71,23 @@ struct Plane {
         echoes: Bool = false,
         ecn: UInt8 = 0,
         sendByteCount: Int32? = nil,
-        forwards: Endpoint? = nil
+        forwards: Endpoint? = nil,
+        listening: (addresses: [IPAddress], port: UInt16)? = nil
     ) throws {
         let (outputs, continuation) = AsyncStream.makeStream(of: EchoMachine.Output.self)
         let notes = Notes()
         self.outputs = outputs
         self.notes = notes
         (plane, port) = try make(in: namespace) {
-            let sockets = try UDPSockets()
+            let sockets =
+                if let listening {
+                    try UDPSockets(listeningOn: listening.addresses, port: listening.port)
+                } else {
+                    try UDPSockets()
+                }
             let port = sockets.port
             if let sendByteCount {
-                try sockets.ipv4?.setOption(SOL_SOCKET, SO_SNDBUF, sendByteCount)
+                try sockets.setSendByteCount(sendByteCount)
             }
             var device: TunnelDevice?
             if tunnel {
@@ -111,6 +117,21 @@ struct Plane {
             if case .received(let sum) = output { sum >= count } else { false }
         }
     }
+}
+
+extension UDPSockets {
+    /// Makes every send buffer this small.
+    func setSendByteCount(_ byteCount: Int32) throws {
+        for socket in all {
+            let duplicate = FileDescriptor(taking: dup(socket.descriptor))
+            try duplicate.setOption(SOL_SOCKET, SO_SNDBUF, byteCount)
+        }
+    }
+}
+
+/// The port that a socket is bound to.
+func boundPort(of descriptor: Int32) throws -> UInt16 {
+    try FileDescriptor(taking: dup(descriptor)).localEndpoint().endpoint.port
 }
 
 extension NetworkNamespace {

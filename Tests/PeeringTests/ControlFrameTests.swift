@@ -125,26 +125,3 @@ struct ControlFrameTests {
         #expect(world.client.status(of: index)?.isConnected == true)
     }
 }
-
-@Suite("Deadline heap")
-struct DeadlineHeapTests {
-    @Test("gives back what was put in, earliest first, and nothing that is not due")
-    func ordered() {
-        var random = RandomSource(seed: 1)
-        for _ in 0..<200 {
-            var heap = DeadlineHeap()
-            let values = (0..<Int.random(in: 1..<60, using: &random)).map { _ in
-                UInt64.random(in: 0..<100, using: &random)
-            }
-            for (slot, value) in values.enumerated() {
-                heap.insert(DeadlineHeap.Entry(deadline: Instant(nanoseconds: value), slot: slot))
-            }
-            var taken: [UInt64] = []
-            while let entry = heap.popDue(at: Instant(nanoseconds: 50)) {
-                taken.append(entry.deadline.nanoseconds)
-            }
-            #expect(taken == values.filter { $0 <= 50 }.sorted())
-            #expect(heap.count == values.count - taken.count)
-        }
-    }
-}

@@ -62,6 +62,80 @@ struct EndpointTests {
         #expect(world.gateway.status(of: peer)?.remote == Self.elsewhere)
     }
 
+    @Test("a path frame that a newer probe overtook names the way all the same")
+    func overtaken() throws {
+        let world = TwoPools(seed: 6)
+        let index = world.connect()
+        world.isCut = true
+        world.clientSends(.path(number: 5), to: index)
+        let frame = try #require(world.sentByClient.last).bytes
+        world.clientSends(.probe(number: 6), to: index)
+        let probe = try #require(world.sentByClient.last).bytes
+        world.inject(probe, from: world.clientHosts[0], to: .gateway)
+        world.inject(frame, from: Self.elsewhere, to: .gateway)
+        let peer = try #require(world.gatewayPeer)
+        #expect(world.gateway.status(of: peer)?.remote == Self.elsewhere)
+    }
+
+    @Test("data and path frames sent before the one that named the way do not turn it back")
+    func reordered() throws {
+        let world = TwoPools(seed: 7)
+        let index = world.connect()
+        world.isCut = true
+        var older: [[UInt8]] = []
+        for mark in 1...3 {
+            world.clientSends(TwoPools.packet(UInt8(mark)), to: index)
+            older.append(try #require(world.sentByClient.last).bytes)
+            world.clientSends(.path(number: UInt64(mark)), to: index)
+            older.append(try #require(world.sentByClient.last).bytes)
+        }
+        world.clientSends(.path(number: 9), to: index)
+        let newest = try #require(world.sentByClient.last).bytes
+        world.inject(newest, from: Self.elsewhere, to: .gateway)
+        for bytes in older.reversed() {
+            world.inject(bytes, from: world.clientHosts[0], to: .gateway)
+        }
+        let peer = try #require(world.gatewayPeer)
+        #expect(world.gateway.status(of: peer)?.remote == Self.elsewhere)
+        #expect(world.heard(1, at: .gateway, since: Instant(nanoseconds: 0)) != nil)
+    }
+
+    @Test("what comes late of the session before does not turn the way back")
+    func rekeyed() throws {
+        let world = TwoPools(seed: 8)
+        let index = world.connect()
+        world.isCut = true
+        world.clientSends(TwoPools.packet(1), to: index)
+        let older = try #require(world.sentByClient.last).bytes
+        world.isCut = false
+        for _ in 0..<130 {
+            world.clientSends(TwoPools.packet(2), to: index)
+            world.run(for: .seconds(1))
+        }
+        #expect(world.initiations.count == 2)
+        world.inject(older, from: Self.elsewhere, to: .gateway)
+        let peer = try #require(world.gatewayPeer)
+        #expect(world.gateway.status(of: peer)?.remote == world.clientHosts[0])
+    }
+
+    @Test("openers go first where they open something: strangers before neighbours")
+    func openerOrder() throws {
+        let world = TwoPools(seed: 9)
+        let texts = [
+            "10.0.0.1:5000", "192.168.0.1:5000", "[fd00::1]:5000", "198.51.100.9:5000",
+        ]
+        let hosts = texts.compactMap { Endpoint($0) }.map { Candidate(.host, $0) }
+        let reflexive = Candidate(
+            .serverReflexive,
+            Endpoint(IPAddress(ipv4: 0x0102_0304), port: 4000)
+        )
+        let lent = Candidate(.relayed, Endpoint(IPAddress(ipv4: 0x0808_0808), port: 50_000))
+        world.tellGateway(candidates: hosts + [lent, reflexive])
+        let expected = [reflexive, lent, hosts[3], hosts[0], hosts[1]].map(\.endpoint)
+        #expect(world.sentByGateway.map(\.destination) == expected)
+        #expect(world.sentByGateway.allSatisfy { $0.bytes.count <= 64 })
+    }
+
     @Test("openers: five at most, of 64 bytes at most, to allowed candidates only")
     func openers() throws {
         let world = TwoPools(seed: 4)

@@ -10,6 +10,10 @@ import WireGuard
 struct HandshakeTests {
     static let gateway = Endpoint(IPAddress(ipv4: 0xcb00_7105), port: 51_830)
 
+    static func path(from address: UInt32) -> Path {
+        Path(local: .unspecified, remote: Endpoint(IPAddress(ipv4: address), port: 1))
+    }
+
     @Test("the ladder: the same bytes after 50, 50, 50, 100, 200, 400, 800 ms, a new one after 2 s")
     func ladder() throws {
         let world = TwoPools(seed: 1)
@@ -97,8 +101,7 @@ struct HandshakeTests {
             ParkedInitiations.Entry(
                 key: key,
                 bytes: [mark],
-                remote: Endpoint(IPAddress(ipv4: address), port: 1),
-                local: .unspecified,
+                path: Self.path(from: address),
                 at: at
             )
         }
@@ -121,8 +124,7 @@ struct HandshakeTests {
                 ParkedInitiations.Entry(
                     key: key,
                     bytes: [mark],
-                    remote: Endpoint(IPAddress(ipv4: address), port: 1),
-                    local: .unspecified,
+                    path: Self.path(from: address),
                     at: now
                 )
             )

@@ -1,54 +1,10 @@
 import Bytes
 import IP
+import STUN
 import SansIO
 import WireGuard
 
 @testable import Peering
-
-/// A NAT router: one mapping for each inside endpoint, whatever the destination.
-struct Router {
-    /// Who may send to a mapping.
-    enum Filtering {
-        /// Everybody (RFC 4787 endpoint-independent).
-        case open
-        /// Addresses that were sent to.
-        case byAddress
-    }
-
-    var isOn = false
-    var publicAddress: IPAddress
-    var filtering = Filtering.open
-    private var nextPort: UInt16 = 40_000
-    private var outside: [Endpoint: Endpoint] = [:]
-    private var inside: [Endpoint: Endpoint] = [:]
-    private var sentTo: Set<IPAddress> = []
-
-    init(_ publicAddress: IPAddress) { self.publicAddress = publicAddress }
-
-    /// Forgets all mappings; the next ones have other ports.
-    mutating func renumber() {
-        outside = [:]
-        inside = [:]
-        sentTo = []
-    }
-
-    mutating func translateOut(_ source: Endpoint, to destination: Endpoint) -> Endpoint {
-        guard isOn else { return source }
-        sentTo.insert(destination.address)
-        if let mapped = outside[source] { return mapped }
-        let mapped = Endpoint(publicAddress, port: nextPort)
-        nextPort += 1
-        outside[source] = mapped
-        inside[mapped] = source
-        return mapped
-    }
-
-    func translateIn(_ destination: Endpoint, from source: Endpoint) -> Endpoint? {
-        guard isOn else { return destination }
-        if filtering == .byAddress, !sentTo.contains(source.address) { return nil }
-        return inside[destination]
-    }
-}
 
 /// A client's pool and a gateway's, joined by a network that loses, delays and renumbers. What
 /// happens follows from the seed.
@@ -59,6 +15,8 @@ final class TwoPools {
         var due: Instant
         var order: Int
         var to: End
+        /// The relay that it goes to instead.
+        var relay: Int?
         var source: Endpoint
         var destination: Endpoint
         var bytes: [UInt8]
@@ -84,6 +42,13 @@ final class TwoPools {
     /// Datagrams to or from this endpoint are lost.
     var blocked: Set<Endpoint> = []
     var isCut = false
+    var relays: [FakeRelay] = []
+    /// Whether the client's network lets nothing through but from and to relays.
+    var isOnlyByRelay = false
+    /// Datagrams of each run that the last end sent.
+    private(set) var lastRunCounts: [Int] = []
+    /// Delay of datagrams to or from a relay, where it is another.
+    var relayDelays: [String: Duration] = [:]
     private var random: RandomSource
     private var flying: [Datagram] = []
     private var order = 0
@@ -92,12 +57,17 @@ final class TwoPools {
     private(set) var gatewayHeard: [Heard] = []
     private(set) var clientEvents: [(at: Instant, event: PeerEvent)] = []
     private(set) var gatewayEvents: [(at: Instant, event: PeerEvent)] = []
+    private(set) var clientRelayEvents: [(at: Instant, event: RelayEvent)] = []
+    private(set) var gatewayRelayEvents: [(at: Instant, event: RelayEvent)] = []
     private(set) var frames: [ControlFrame] = []
     /// Initiations that were sent, one for each different one.
     private(set) var initiations: Set<[UInt8]> = []
     private(set) var sentByClient: [Datagram] = []
     private(set) var sentByGateway: [Datagram] = []
     var steps = 0
+    /// How often each end was due.
+    private(set) var clientWakes = 0
+    private(set) var gatewayWakes = 0
 
     init(seed: UInt64) {
         random = RandomSource(seed: seed)
@@ -172,6 +142,27 @@ final class TwoPools {
                 ecn: ecn
             )
         )
+    }
+
+    /// The same bytes from many sources to the gateway.
+    ///
+    /// - Returns: The different sizes of what it answered.
+    func flood(_ bytes: [UInt8], sources: Int) -> Set<Int> {
+        var sizes: Set<Int> = []
+        for number in 0..<sources {
+            let source = Endpoint(IPAddress(ipv4: 0x0900_0000 + UInt32(number)), port: 2_000)
+            _ = gateway.receive(
+                bytes.rawSpan,
+                remote: source,
+                local: gatewayHosts[0],
+                ecn: 0,
+                at: now,
+                into: &outbox
+            )
+            for run in 0..<outbox.runCount { sizes.insert(outbox.run(run).segmentByteCount) }
+            outbox.removeAll()
+        }
+        return sizes
     }
 
     func punch() {
@@ -275,6 +266,8 @@ final class TwoPools {
             guard let next, next <= end else { break }
             steps += 1
             now = max(now, next)
+            if client.nextDeadline.map({ $0 <= now }) ?? false { clientWakes += 1 }
+            if gateway.nextDeadline.map({ $0 <= now }) ?? false { gatewayWakes += 1 }
             client.advance(to: now, into: &outbox)
             settle(.client)
             gateway.advance(to: now, into: &outbox)
@@ -291,6 +284,17 @@ final class TwoPools {
     }
 
     private func deliver(_ datagram: Datagram) {
+        if let relay = datagram.relay {
+            let sent = relays[relay].receive(
+                datagram.bytes,
+                from: datagram.source,
+                to: datagram.destination
+            )
+            for part in sent {
+                route(part.bytes, from: part.source, to: part.destination, ecn: datagram.ecn)
+            }
+            return
+        }
         let span = datagram.bytes.rawSpan
         let received: Received
         switch datagram.to {
@@ -330,6 +334,7 @@ final class TwoPools {
 
     /// Puts what `end` sends on the network, and notes its events.
     private func settle(_ end: End) {
+        lastRunCounts = (0..<outbox.runCount).map { outbox.run($0).count }
         for run in 0..<outbox.runCount {
             let info = outbox.run(run)
             let bytes = outbox.bytes(ofRun: run).array
@@ -341,46 +346,169 @@ final class TwoPools {
         outbox.removeAll()
         while let event = client.pollEvent() { clientEvents.append((now, event)) }
         while let event = gateway.pollEvent() { gatewayEvents.append((now, event)) }
+        while let event = client.pollRelayEvent() { clientRelayEvents.append((now, event)) }
+        while let event = gateway.pollRelayEvent() { gatewayRelayEvents.append((now, event)) }
     }
 
     private func launch(_ bytes: [UInt8], from end: End, _ run: Outbox.Run) {
         if bytes[0] == 1 { initiations.insert(Array(bytes.prefix(132))) }
+        order += 1
         let hosts = end == .client ? clientHosts : gatewayHosts
         let chosen = hosts.first {
             $0.address.family == run.remote.address.family
                 && (run.local == .unspecified || $0.address == run.local.address)
         }
         guard let source = chosen else { return }
-        var mapped = source
-        var destination = run.remote
-        switch end {
-        case .client: mapped = clientRouter.translateOut(source, to: destination)
-        case .gateway: mapped = gatewayRouter.translateOut(source, to: destination)
-        }
-        let other: End = end == .client ? .gateway : .client
-        let arrived =
-            other == .client
-            ? clientRouter.translateIn(destination, from: mapped)
-            : gatewayRouter.translateIn(destination, from: mapped)
-        order += 1
-        var datagram = Datagram(
-            due: now.advanced(by: delays[destination] ?? delays[mapped] ?? delay),
+        let mapped =
+            switch end {
+            case .client: clientRouter.translateOut(source, to: run.remote)
+            case .gateway: gatewayRouter.translateOut(source, to: run.remote)
+            }
+        let sent = Datagram(
+            due: now.advanced(by: delays[run.remote] ?? delays[mapped] ?? delay),
             order: order,
-            to: other,
+            to: end == .client ? .gateway : .client,
             source: mapped,
-            destination: destination,
+            destination: run.remote,
             bytes: bytes,
             ecn: run.ecn
         )
-        if end == .client { sentByClient.append(datagram) } else { sentByGateway.append(datagram) }
-        guard let inside = arrived else { return }
-        destination = inside
-        datagram.destination = inside
-        let otherHosts = other == .client ? clientHosts : gatewayHosts
-        guard otherHosts.contains(destination), !isCut, !blocked.contains(mapped),
-            !blocked.contains(datagram.destination),
+        if end == .client { sentByClient.append(sent) } else { sentByGateway.append(sent) }
+        route(bytes, from: mapped, to: run.remote, ecn: run.ecn)
+    }
+
+    /// Puts a datagram with public addresses on its way, unless it is lost.
+    private func route(
+        _ bytes: [UInt8],
+        from source: Endpoint,
+        to destination: Endpoint,
+        ecn: UInt8
+    ) {
+        order += 1
+        let between = relays.first { $0.owns(destination) || $0.owns(source) }
+        let passing = between.flatMap { relayDelays[$0.id] }
+        var datagram = Datagram(
+            due: now.advanced(by: passing ?? delays[destination] ?? delays[source] ?? delay),
+            order: order,
+            to: .client,
+            relay: relays.firstIndex { $0.owns(destination) },
+            source: source,
+            destination: destination,
+            bytes: bytes,
+            ecn: ecn
+        )
+        guard !isCut, !blocked.contains(source) else { return }
+        if isOnlyByRelay, !relays.contains(where: { $0.owns(source) || $0.owns(destination) }) {
+            return
+        }
+        if datagram.relay == nil {
+            guard let (end, inside) = place(of: destination, from: source) else { return }
+            (datagram.to, datagram.destination) = (end, inside)
+        }
+        guard !blocked.contains(datagram.destination),
             Int.random(in: 0..<100, using: &random) >= lossPercent
         else { return }
         flying.append(datagram)
+    }
+
+    /// Whose public endpoint it is, and what stands behind it.
+    private func place(of destination: Endpoint, from source: Endpoint) -> (End, Endpoint)? {
+        for end in [End.gateway, .client] {
+            let router = end == .client ? clientRouter : gatewayRouter
+            let hosts = end == .client ? clientHosts : gatewayHosts
+            guard let inside = router.translateIn(destination, from: source),
+                hosts.contains(inside)
+            else { continue }
+            return (end, inside)
+        }
+        return nil
+    }
+}
+
+// MARK: - Relays
+
+extension TwoPools {
+    /// The portal deals the relays to both ends.
+    func dealRelays(_ dealt: [FakeRelay]? = nil) {
+        dealRelays(dealt ?? relays, to: .client)
+        dealRelays(dealt ?? relays, to: .gateway)
+    }
+
+    func dealRelays(_ dealt: [FakeRelay], to end: End) {
+        switch end {
+        case .client:
+            client.setRelays(dealt.map { $0.server(for: "client") }, at: now, into: &outbox)
+        case .gateway:
+            gateway.setRelays(dealt.map { $0.server(for: "gateway") }, at: now, into: &outbox)
+        }
+        settle(end)
+    }
+
+    /// The portal deals relays with these endpoints.
+    func deal(_ endpoints: [(id: String, endpoints: [Endpoint])], to end: End) {
+        let servers = endpoints.map {
+            TURNServer(id: $0.id, endpoints: $0.endpoints, username: "u", password: "secret")
+        }
+        switch end {
+        case .client: client.setRelays(servers, at: now, into: &outbox)
+        case .gateway: gateway.setRelays(servers, at: now, into: &outbox)
+        }
+        settle(end)
+    }
+
+    /// Whether the client sent anything there.
+    func isSentTo(_ remote: Endpoint) -> Bool { sentByClient.contains { $0.destination == remote } }
+
+    /// The relay, of either end, that the client's packets go through.
+    func usedRelay(of index: PeerIndex) -> FakeRelay? {
+        let status = client.status(of: index)
+        return relays.first { $0.id == status?.relay }
+            ?? relays.first { relay in status?.remote.map { relay.owns($0) } ?? false }
+    }
+
+    /// Nothing reaches the client but by its own relays, from now on.
+    func forceOwnRelay(of index: PeerIndex) {
+        dealRelays([], to: .gateway)
+        introduceByCandidates()
+        flow(from: .client, to: index, for: .seconds(32))
+    }
+
+    /// The pairs that the client has to its peer.
+    func clientPaths(to index: PeerIndex) -> [Path] {
+        client.peer(index)?.paths.pairs.map(\.path) ?? []
+    }
+
+    /// What a relay sends goes on its way.
+    func pass(_ sent: [FakeRelay.Sent]) {
+        for part in sent { route(part.bytes, from: part.source, to: part.destination, ecn: 0) }
+    }
+
+    func upsertAtGateway(_ configuration: PeerConfiguration) {
+        _ = gateway.upsert(configuration, at: now, into: &outbox)
+        settle(.gateway)
+    }
+
+    func setRelayStream(_ id: String, bridge: Endpoint?, at end: End) {
+        switch end {
+        case .client: client.setRelayStream(id, bridge: bridge, at: now, into: &outbox)
+        case .gateway: gateway.setRelayStream(id, bridge: bridge, at: now, into: &outbox)
+        }
+        settle(end)
+    }
+
+    func setGatewayHosts(_ hosts: [Endpoint]) {
+        gatewayHosts = hosts
+        let candidates = hosts.map { Candidate(.host, $0) }
+        gateway.setLocalCandidates(candidates, at: now, into: &outbox)
+        settle(.gateway)
+    }
+
+    /// What the portal passes on: each is told of the other's candidates.
+    @discardableResult
+    func introduceByCandidates() -> PeerIndex? {
+        introduce(
+            clientCandidates: client.localCandidates,
+            gatewayCandidates: gateway.localCandidates
+        )
     }
 }

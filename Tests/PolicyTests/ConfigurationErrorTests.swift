@@ -100,6 +100,32 @@ struct ConfigurationErrorTests {
             sentence: "“expect” is missing here."
         ),
         Wrong(
+            testDescription: "a relay's address with a path",
+            text:
+                "relays:\n  - name: r\n    udp: turn.example/x\n    secret_file: /etc/secret",
+            place: "line 3, column 10",
+            sentence: "“turn.example/x” is not a relay's address; write such as"
+        ),
+        Wrong(
+            testDescription: "a relay without an address",
+            text: "relays:\n  - name: r\n    secret_file: /etc/secret",
+            place: "line 2, column 5",
+            sentence: "“address” is missing here."
+        ),
+        Wrong(
+            testDescription: "a relay without a secret",
+            text: "relays:\n  - name: r\n    address: turn.example",
+            place: "line 2, column 5",
+            sentence: "“secret_file” is missing here."
+        ),
+        Wrong(
+            testDescription: "a relay with a port of its own and one for both",
+            text: "relays:\n  - name: r\n    secret_file: /s\n    address: t.example\n"
+                + "    udp: t.example:9",
+            place: "line 2, column 5",
+            sentence: "“address” stands for both “udp” and “tcp”; write it or them."
+        ),
+        Wrong(
             testDescription: "a list in place of a word",
             text: "account: [A, B]",
             place: "line 1, column 10",
@@ -132,14 +158,17 @@ struct ConfigurationErrorTests {
         arguments: [
             (
                 "resources:\n  - { name: r, address: r.example, site: x }", "resource r",
-                "There is no site “x”."
+                "There is no site “x”; add it, or name another."
             ),
             (
                 "groups:\n  - name: g\n    members: [bob]", "group g",
                 "“bob” is neither an e-mail address nor a service account."
             ),
             ("sites:\n  - name: a\n  - name: A", "site A", "It stands there twice."),
-            ("policies:\n  - { group: g, resource: r }", "policy g → r", "There is no group “g”."),
+            (
+                "policies:\n  - { group: g, resource: r }", "policy g → r",
+                "There is no group “g”; add it, or name another."
+            ),
             (
                 "providers:\n  - { name: p, issuer: \"http://x\", client_id: c }", "provider p",
                 "issuer: “http://x” is not a URL; write one that begins with https://."

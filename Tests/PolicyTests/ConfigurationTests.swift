@@ -48,6 +48,15 @@ struct ConfigurationTests {
             issuer: https://id.example.com
             client_id: culvert
             client_secret_file: /etc/culvert/oidc-secret
+        relays:
+          - name: amsterdam
+            address: turn.example.com
+            tls: turn.example.com:443
+            region: eu
+            secret_file: /etc/culvert/turn-secret
+          - name: backup
+            udp: ["192.0.2.30", "[2001:db8::30]:3479"]
+            secret_file: /etc/culvert/turn-secret
         tests:
           - who: ada@example.com
             reach: git.example.com:443
@@ -81,6 +90,13 @@ struct ConfigurationTests {
         #expect(directory.resources(for: ada.id).map(\.name) == ["Git"])
         #expect(directory.resources[named: "Berlin wiki"]?.pattern == "wiki.berlin.example")
         #expect(directory.dns.zones == [.init(name: "corp.example.com", upstreams: ["10.0.0.53"])])
+
+        let relay = try #require(directory.relays[named: "Amsterdam"])
+        #expect(relay.all.map(\.description) == ["turn.example.com:3478", "turn.example.com:443"])
+        #expect(relay.udp == relay.tcp)
+        #expect(relay.region == "eu")
+        let backup = try #require(directory.relays[named: "backup"])
+        #expect(backup.udp.map(\.description) == ["192.0.2.30:3478", "[2001:db8::30]:3479"])
 
         let exported = Configuration(exporting: directory)
         #expect(try Configuration(NodeText.parse(exported.node.yaml)) == exported)
@@ -117,6 +133,53 @@ struct ConfigurationTests {
         )
         try directory.apply(contentsOf: plan.changes)
         #expect(try directory.plan(to: wanted, using: &random).isEmpty)
+    }
+
+    @Test("what is accepted and not done yet is said with each plan, and changes nothing")
+    func warnings() throws {
+        let directory = try Self.applied(Self.example)
+        var random = RandomSource(seed: 4)
+        let plan = try directory.plan(
+            to: Configuration(NodeText.parse(Self.example)),
+            using: &random
+        )
+        #expect(plan.isEmpty)
+        #expect(
+            plan.warnings.map { String("\($0)".prefix { $0 != "," }) } == [
+                "! policy Engineering → Git: it asks for a country",
+                "! policy Engineering → Git: it asks for a sign-in through an identity provider",
+                "! dns: clients of this version ask no nameserver over TLS or HTTPS",
+                "! dns: clients of this version ask no nameserver over TLS or HTTPS",
+                "! dns: clients of this version ignore nameservers of single zones; names of "
+                    + "corp.example.com are asked of “upstreams” like any other.",
+            ]
+        )
+        let other = try Configuration(NodeText.parse("account: Example"))
+        #expect(try directory.plan(to: other, using: &random).warnings.isEmpty)
+    }
+
+    @Test("a relay is changed in place, and goes with its line")
+    func relays() throws {
+        var directory = try Self.applied(Self.example)
+        let id = directory.relays[named: "amsterdam"]?.id
+        var random = RandomSource(seed: 5)
+        let changed = Self.example.replacing("region: eu", with: "region: ams")
+            .replacing("turn.example.com:443", with: "turn.example.com")
+        let plan = try directory.plan(to: Configuration(NodeText.parse(changed)), using: &random)
+        #expect(
+            plan.lines.map(\.description) == [
+                "~ relay amsterdam: tls turn.example.com:443 → turn.example.com:5349, "
+                    + "region eu → ams"
+            ]
+        )
+        let scope = try directory.apply(contentsOf: plan.changes)
+        #expect(scope.hasNewRelays && scope.areas.isEmpty && !scope.isEmpty)
+        #expect(directory.relays[named: "amsterdam"]?.id == id)
+        let none = try Configuration(NodeText.parse("relays: []"))
+        #expect(
+            try directory.plan(to: none, using: &random).lines.map(\.description).sorted()
+                == ["- relay amsterdam", "- relay backup"]
+        )
     }
 
     @Test("a section that is absent is left alone; one that is empty leaves nothing")
@@ -189,7 +252,93 @@ struct ConfigurationTests {
         let error = try #require(throws: PlanError.self) {
             try Self.applied("sites: []", to: directory)
         }
-        #expect(error.sentence.contains("still used by"))
+        #expect(error.sentence.contains("still need it"))
+    }
+
+    @Test(
+        "what is left out while something needs it is told with its place, names and a way out",
+        arguments: [
+            (
+                "a policy of the file needs the resource",
+                """
+                sites: [{ name: hq }]
+                resources: []
+                groups: [{ name: G }]
+                policies:
+                  - group: G
+                    resource: R
+                """,
+                "line 6, column 15", "policy G → R",
+                "The file leaves out the resource “R”, which this needs; put it back, or take "
+                    + "this out too."
+            ),
+            (
+                "a policy of the portal needs the resource",
+                """
+                sites: [{ name: hq }]
+                resources:
+                  - { name: S, address: s.example, site: hq }
+                """,
+                "line 3, column 3", "resource R",
+                "“resources” leaves it out here, and the policy “G → R” still needs it; put it "
+                    + "back, or let the file say under “policies” what is to stay."
+            ),
+            (
+                "a policy of the portal needs the group",
+                "groups: []", "line 1, column 9", "group G",
+                "“groups” leaves it out here, and the policy “G → R” still needs it; put it "
+                    + "back, or let the file say under “policies” what is to stay."
+            ),
+            (
+                "a policy of the file needs hours in a zone",
+                """
+                policies:
+                  - group: G
+                    resource: R
+                    when:
+                      hours: { zone: Nowhere in particular }
+                """,
+                "line 5, column 7", "policy G → R",
+                "when.hours.zone: “Nowhere in particular” is not a time zone; write one such as "
+                    + "Europe/Amsterdam."
+            ),
+        ]
+    )
+    func places(_: String, text: String, place: String, subject: String, sentence: String) throws {
+        let directory = try Self.applied(
+            """
+            sites: [{ name: hq }]
+            resources: [{ name: R, address: r.example, site: hq }]
+            groups: [{ name: G }]
+            policies: [{ group: G, resource: R }]
+            """
+        )
+        var random = RandomSource(seed: 1)
+        let wanted = try Configuration(NodeText.parse(text))
+        let error = try #require(throws: PlanError.self) {
+            try directory.plan(to: wanted, using: &random)
+        }
+        #expect(error.place?.description == place)
+        #expect(error.subject == subject)
+        #expect(error.sentence == sentence)
+    }
+
+    @Test("four users of a kind are named, more are counted")
+    func users() {
+        func sentence(_ names: [String]) -> String {
+            ChangeError(field: "id", .inUse(by: "policy", names: names)).sentence
+        }
+        #expect(
+            sentence(["a"]) == "It is still used by the policy “a”; remove that first."
+        )
+        #expect(
+            sentence(["a", "b"])
+                == "It is still used by the policies “a” and “b”; remove those first."
+        )
+        #expect(
+            sentence(["a", "b", "c", "d", "e"])
+                == "It is still used by the policies “a”, “b”, “c” and 2 more; remove those first."
+        )
     }
 
     @Test("words that YAML could take for something else are quoted")
@@ -254,6 +403,7 @@ struct ConfigurationTests {
                   proxies: ["100.96.0.0/11", "fd00:2021:1111:8000::/107"]
                   sentinels: ["100.100.111.0/24", "fd00:2021:1111:8000:100:100:111:0/120"]
                 providers: []
+                relays: []
                 tests: []
 
                 """

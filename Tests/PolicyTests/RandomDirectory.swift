@@ -32,7 +32,7 @@ struct RandomDirectory {
     /// A change that may be valid.
     mutating func change() -> Change {
         let (first, second) = (number(), number())
-        switch Int.random(in: 0..<24, using: &random) {
+        switch Int.random(in: 0..<26, using: &random) {
         case 0:
             let name = "a\(first)@example.com"
             return .upsertActor(
@@ -61,6 +61,17 @@ struct RandomDirectory {
             return .upsertGateway(
                 .init(id: GatewayID("w\(first)"), name: "W\(first)", site: SiteID("s\(second)"))
             )
+        case 23:
+            return .upsertRelay(
+                .init(
+                    id: RelayID("y\(first)"),
+                    name: "Y\(second)",
+                    udp: [RelayAddress("192.0.2.\(first)", over: .udp)].compactMap(\.self),
+                    secretFile: "/secret",
+                    region: chance(2) ? "eu" : nil
+                )
+            )
+        case 24: return .removeRelay(RelayID("y\(first)"))
         default:
             return .upsertProvider(
                 .init(

@@ -22,6 +22,10 @@ struct RefusedChangeTests {
         }
     }
 
+    static func relayAddresses(_ count: Int) -> [RelayAddress] {
+        (1...count).compactMap { RelayAddress("192.0.2.\($0)", over: .udp) }
+    }
+
     static func policy(_ change: (inout Conditions) -> Void) -> Change {
         var conditions = Conditions()
         change(&conditions)
@@ -57,20 +61,30 @@ struct RefusedChangeTests {
             "name",
             .tooLong(countMax: 100)
         ),
-        Refused("a site in use", .removeSite("hq"), "id", .inUse(by: "resource", count: 1)),
+        Refused("a site in use", .removeSite("hq"), "id", .inUse(by: "resource", names: ["Git"])),
         Refused(
             "a site that is not there",
             .removeSite("x"),
             "id",
             .unknown(kind: "site", id: "x")
         ),
-        Refused("a resource in use", .removeResource("git"), "id", .inUse(by: "policy", count: 1)),
-        Refused("a group in use", .removeGroup("eng"), "id", .inUse(by: "policy", count: 1)),
+        Refused(
+            "a resource in use",
+            .removeResource("git"),
+            "id",
+            .inUse(by: "policy", names: ["Engineering → Git"])
+        ),
+        Refused(
+            "a group in use",
+            .removeGroup("eng"),
+            "id",
+            .inUse(by: "policy", names: ["Engineering → Git"])
+        ),
         Refused(
             "a provider in use",
             .removeProvider("corporate"),
             "id",
-            .inUse(by: "policy", count: 1)
+            .inUse(by: "policy", names: ["Engineering → Git"])
         ),
         Refused(
             "a member that is not there",
@@ -256,6 +270,26 @@ struct RefusedChangeTests {
             .upsertProvider(.init(id: "o", name: "o", issuer: "http://id", clientID: "c")),
             "issuer",
             .badURL("http://id")
+        ),
+        Refused(
+            "a relay without an address",
+            .upsertRelay(.init(id: "y", name: "y", secretFile: "/s")),
+            "address",
+            .missing
+        ),
+        Refused(
+            "a relay whose secret lies nowhere in particular",
+            .upsertRelay(
+                .init(id: "y", name: "y", udp: relayAddresses(1), secretFile: "secret")
+            ),
+            "secretFile",
+            .badPath("secret")
+        ),
+        Refused(
+            "a relay with too many addresses",
+            .upsertRelay(.init(id: "y", name: "y", udp: relayAddresses(9), secretFile: "/s")),
+            "udp",
+            .tooLong(countMax: 8)
         ),
         Refused(
             "a nameserver by name",

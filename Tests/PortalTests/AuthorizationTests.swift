@@ -183,10 +183,22 @@ extension ToClient {
     var gatewayOffline: GatewayOffline? {
         if case .gatewayOffline(let value) = self { value } else { nil }
     }
+    var relays: [RelayForRole]? {
+        if case .relays(let value) = self { value.relays } else { nil }
+    }
+    var refusal: Control.Refusal? { if case .refusal(let value) = self { value } else { nil } }
+}
+
+extension ToRelay {
+    var welcome: Welcome? { if case .welcome(let value) = self { value } else { nil } }
     var refusal: Control.Refusal? { if case .refusal(let value) = self { value } else { nil } }
 }
 
 extension ToGateway {
+    var punch: Punch? { if case .punch(let value) = self { value } else { nil } }
+    var relays: [RelayForRole]? {
+        if case .relays(let value) = self { value.relays } else { nil }
+    }
     var welcome: Welcome? { if case .welcome(let value) = self { value } else { nil } }
     var grant: GrantOrder? { if case .grant(let value) = self { value } else { nil } }
     var revoke: Revoke? { if case .revoke(let value) = self { value } else { nil } }

@@ -108,6 +108,46 @@ internal import Testing
         #expect(await switchboard.missed["client"]?.first?.code == "expired")
     }
 
+    @Test func `a lease whose gateway is away is extended only when it is back`() async throws {
+        let switchboard = try await start()
+        let lease = try #require(await switchboard.leases.leases(of: "client").first)
+        if let live = await switchboard.gateways["gateway"] {
+            await switchboard.ended(live.connection, .lost)
+        }
+        let late = lease.endsAt.addingTimeInterval(-60)
+        await switchboard.review([lease], at: late)
+        #expect(await switchboard.leases[lease.id]?.endsAt == lease.endsAt)
+        let gateway = try device("gateway", .gateway, 2)
+        await switchboard.arrive(gateway: gateway, [], .current, on: connection(3))
+        await switchboard.review([lease], at: late)
+        #expect(await switchboard.leases[lease.id]?.endsAt == late.addingTimeInterval(86_400))
+    }
+
+    @Test func `a stand-by lease ends after ten minutes, unless it is used`() async throws {
+        for isUsed in [false, true] {
+            let switchboard = try await start()
+            let first = try #require(await switchboard.leases.leases(of: "client").first)
+            let entry = Directory.Gateway(id: "second", name: "second", site: "site")
+            try await switchboard.commit([.upsertGateway(entry)], by: "test", why: "")
+            let gateway = try device("second", .gateway, 3)
+            await switchboard.arrive(gateway: gateway, [], .current, on: connection(3))
+            var request = FromRole.Authorize(id: "r2", resource: "lab", standBy: true)
+            await switchboard.authorize(request, for: "client")
+            let standBy = try #require(await switchboard.leases.leases(of: "client").last)
+            #expect(standBy.gateway == "second")
+            #expect(abs(standBy.endsAt.timeIntervalSince(standBy.begunAt) - 600) < 1)
+            if isUsed {
+                request = FromRole.Authorize(id: "r3", resource: "lab", connected: ["second"])
+                await switchboard.authorize(request, for: "client")
+            }
+            for lease in [first, standBy] {
+                await switchboard.review([lease], at: standBy.endsAt.addingTimeInterval(1))
+            }
+            #expect(await switchboard.leases[first.id] != nil)
+            #expect(await (switchboard.leases[standBy.id] != nil) == isUsed)
+        }
+    }
+
     @Test func `a lease ends with the hours that allow it`() async throws {
         var conditions = Conditions()
         let now = Date.now

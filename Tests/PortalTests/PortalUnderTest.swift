@@ -144,6 +144,19 @@ struct PortalUnderTest: Sendable {
         return client
     }
 
+    /// Connects a relay, and waits for its welcome.
+    func relay(
+        _ name: String = "ams",
+        at address: String = "203.0.113.20:3478",
+        region: String? = nil,
+        token: MadeToken? = nil
+    ) async throws -> (tester: RoleTester, welcome: ToRelay.Welcome) {
+        let token = if let token { token } else { try await self.token("relay", name) }
+        let relay = try await RoleTester.connect(port: port, token: token.token)
+        try await relay.relayHello(name, at: address, region: region)
+        return (relay, try await relay.relay(\.welcome))
+    }
+
     /// The id of a resource by its name.
     func resource(_ name: String) async throws -> ResourceID {
         let page: ItemsOf<ResourceRow> = try await get("/api/v1/resources").decoded()

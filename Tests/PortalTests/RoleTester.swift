@@ -9,7 +9,7 @@ internal import NIOWebSocket
 internal import Synchronization
 internal import Testing
 
-/// A client or gateway whose every word is the test's.
+/// A client, gateway or relay whose every word is the test's.
 final class RoleTester: Sendable {
     /// The upgrade was refused.
     struct Refused: Error, Equatable {
@@ -117,10 +117,11 @@ final class RoleTester: Sendable {
         _ role: Role,
         name: String,
         key: UInt8,
-        versions: [ProtocolVersion] = ProtocolVersion.spoken
-    )
-        async throws
-    {
+        versions: [ProtocolVersion] = ProtocolVersion.spoken,
+        instance: String? = nil,
+        leases: [LeaseID]? = nil,
+        region: String? = nil
+    ) async throws {
         try await say(
             .hello(
                 FromRole.Hello(
@@ -130,7 +131,24 @@ final class RoleTester: Sendable {
                     software: "1.1.0",
                     os: "linux",
                     publicKey: try Self.key(key),
-                    candidates: try Self.candidates("198.51.100.\(key):51830")
+                    candidates: try Self.candidates("198.51.100.\(key):51830"),
+                    instance: instance,
+                    leases: leases,
+                    region: region
+                )
+            )
+        )
+    }
+
+    /// Says hello as a relay at one public address.
+    func relayHello(_ name: String, at address: String, region: String? = nil) async throws {
+        try await say(
+            .relayHello(
+                FromRole.RelayHello(
+                    name: name,
+                    software: "1.1.0",
+                    udp: [try #require(.init(address))],
+                    region: region
                 )
             )
         )
@@ -144,7 +162,8 @@ final class RoleTester: Sendable {
         _ resource: ResourceID,
         id: String,
         connected: [GatewayID] = [],
-        without: [GatewayID]? = nil
+        without: [GatewayID]? = nil,
+        standBy: Bool? = nil
     ) async throws {
         try await say(
             .authorize(
@@ -152,7 +171,8 @@ final class RoleTester: Sendable {
                     id: RequestID(id),
                     resource: resource,
                     connected: connected,
-                    withoutGateway: without
+                    withoutGateway: without,
+                    standBy: standBy
                 )
             )
         )
@@ -179,6 +199,12 @@ final class RoleTester: Sendable {
 
     /// The next message to a gateway.
     func nextToGateway() async throws -> ToGateway { try await next() }
+
+    /// The next message to a relay of which `pick` makes something; others are passed over.
+    func relay<Value>(_ pick: (ToRelay) -> Value?) async throws -> Value {
+        for _ in 0..<100 { if let value = pick(try await next()) { return value } }
+        throw TimedOut(waitedFor: "\(Value.self)")
+    }
 
     /// The next message to a client of which `pick` makes something; others are passed over.
     func client<Value>(_ pick: (ToClient) -> Value?) async throws -> Value {

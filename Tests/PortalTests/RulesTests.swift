@@ -42,20 +42,23 @@ internal import X509
         _ id: GatewayID,
         _ clients: Int = 0,
         draining: Bool = false,
-        current: Bool = true
+        current: Bool = true,
+        region: String? = nil
     ) -> GatewayChoice.Option {
         GatewayChoice.Option(
             id: id,
             clientCount: clients,
             isDraining: draining,
-            speaksCurrent: current
+            speaksCurrent: current,
+            region: region
         )
     }
 
     private func choice(
         _ options: [GatewayChoice.Option],
         connected: [GatewayID] = [],
-        without: [GatewayID] = []
+        without: [GatewayID] = [],
+        near region: String? = nil
     ) -> Result<GatewayID, GatewayChoice.Failure> {
         var random = SystemRandomNumberGenerator()
         do {
@@ -64,6 +67,7 @@ internal import X509
                     among: options,
                     connected: connected,
                     without: without,
+                    near: region,
                     using: &random
                 )
             )
@@ -86,6 +90,36 @@ internal import X509
         )
         #expect(choice([option("a", draining: true)], connected: ["a"]) == .success("a"))
         #expect(choice([option("a", draining: true)]) == .failure(.offline))
+    }
+
+    @Test func `a gateway of the client's region goes before a less loaded one elsewhere`() {
+        let three = [
+            option("a", 5, region: "eu"), option("b", 1, region: "us"),
+            option("c", 9, region: "eu"),
+        ]
+        #expect(choice(three, near: "eu") == .success("a"))
+        #expect(choice(three, near: "us") == .success("b"))
+        #expect(choice(three, near: "asia") == .success("b"))
+        #expect(choice(three, near: nil) == .success("b"))
+        #expect(choice(three, connected: ["c"], near: "us") == .success("c"))
+        #expect(choice(three, without: ["a", "c"], near: "eu") == .success("b"))
+    }
+
+    @Test func `an address on a relay passes where one inside a resource does not`() throws {
+        let network = [try #require(IPPrefix("203.0.113.0/24"))]
+        let relay = try #require(IPAddress("203.0.113.20"))
+        let candidates = [
+            Candidate(kind: .relayed, endpoint: try #require(.init("203.0.113.20:50000"))),
+            Candidate(kind: .relayed, endpoint: try #require(.init("203.0.113.21:50000"))),
+            Candidate(kind: .host, endpoint: try #require(.init("203.0.113.20:50001"))),
+        ]
+        let passed = CandidateRules(plan: Self.plan).passable(
+            candidates,
+            toSiteOf: network,
+            clientSeenAt: nil,
+            isRelay: { $0 == relay }
+        )
+        #expect(passed == [candidates[0]])
     }
 
     @Test func `a pair's key depends on secret, account and both keys, and on nothing else`() throws

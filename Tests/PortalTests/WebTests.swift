@@ -139,6 +139,7 @@ internal import Testing
         try await PortalUnderTest.run { portal in
             for path in [
                 "/", "/resources", "/policies", "/clients", "/activity", "/tokens", "/people",
+                "/relays",
             ] {
                 let answer = try await HTTPTester.send("GET", path, to: portal.tls)
                 #expect(answer.status == 303)
@@ -232,6 +233,7 @@ internal import Testing
                 ("/", "Getting started"), ("/resources", "First, a site"),
                 ("/policies", "No policies yet"), ("/sites", "No sites yet"),
                 ("/people", "No groups yet"), ("/clients", "No clients yet"),
+                ("/relays", "No relays yet"),
                 ("/tokens", "New token"), ("/activity", "Nothing has happened yet"),
                 ("/activity/changes", "set a password"),
                 ("/policies/explain", "Explain a decision"), ("/people/new", "New group"),
@@ -250,6 +252,54 @@ internal import Testing
             #expect(
                 try await browser.get("/assets/portal.css").body.contains("prefers-color-scheme")
             )
+        }
+    }
+
+    @Test func `relays are listed with their state, and the overview says when there is none`()
+        async throws
+    {
+        try await PortalUnderTest.run { portal in
+            try await portal.apply(PortalUnderTest.example)
+            _ = try await portal.gateway()
+            let browser = try await signUp(portal)
+            #expect(try await browser.get("/").body.contains("There is no relay"))
+            let relay = try await portal.relay("<ams>", region: "eu")
+            try await relay.tester.say(.relayReport(FromRole.RelayReport(allocations: 17)))
+            let fine = try await browser.get("/").body
+            #expect(!fine.contains("There is no relay") && fine.contains("of 1 relays online"))
+            let page = try await browser.get("/relays").body
+            for text in ["&lt;ams&gt;", "online", "eu", "udp 203.0.113.20:3478", "17"] {
+                #expect(page.contains(text), "\(text)")
+            }
+            #expect(!page.contains(relay.welcome.secrets[0]))
+            #expect(try await browser.get("/relays?q=nowhere").body.contains("Nothing found"))
+            try await relay.tester.leave(code: 1001)
+            _ = try await relay.tester.closing()
+            #expect(try await browser.get("/").body.contains("No relay can be reached"))
+            #expect(try await browser.get("/relays").body.contains("offline"))
+        }
+    }
+
+    @Test func `a policy that can let nobody in yet says so where it was made`() async throws {
+        try await PortalUnderTest.run { portal in
+            try await portal.apply(PortalUnderTest.example)
+            let browser = try await signUp(portal)
+            let fields = ["group": "Engineering", "resource": "Git", "countries": "NL"]
+            let made = try await browser.submit("/policies/new", from: "/policies/new", fields)
+            #expect(made.status == 303, "\(made.body)")
+            let place = try #require(made.headers["location"].first)
+            #expect(place.hasPrefix("/policies/") && place.hasSuffix("?done=created"))
+            let page = try await browser.get(place).body
+            #expect(page.contains("Take care: it asks for a country"))
+            #expect(page.contains("Created."))
+            let path = String(place.prefix { $0 != "?" })
+            let cleared = try await browser.submit(
+                path,
+                from: path,
+                ["group": "Engineering", "resource": "Git"]
+            )
+            #expect(cleared.headers["location"] == ["/policies?done=saved"])
+            #expect(!(try await browser.get(path).body.contains("Take care")))
         }
     }
 

@@ -13,7 +13,9 @@ internal import Testing
         let early = pair.gateway.seal(counting(20), at: at(0))
         #expect(early == nil)
         let opened = try pair.gateway.open(pair.client.seal([], at: at(0)) ?? [], at: at(0)).1
-        #expect(opened == Tunnel.Opened(byteCount: 0, isNewest: true, isConfirmation: true))
+        #expect(opened.byteCount == 0)
+        #expect(opened.isNewest && opened.isConfirmation && opened.isOfCurrentSession)
+        #expect(opened.counter == 0)
         let late = pair.gateway.seal(counting(20), at: at(0))
         #expect(late != nil)
     }
@@ -25,7 +27,8 @@ internal import Testing
         let oldBack = pair.gateway.seal(counting(20), at: at(1)) ?? []
         try pair.connect(at: at(2))
         let opened = try pair.gateway.open(old, at: at(3)).1
-        #expect(opened == Tunnel.Opened(byteCount: 32, isNewest: false, isConfirmation: false))
+        #expect(opened.byteCount == 32)
+        #expect(!opened.isNewest && !opened.isConfirmation && !opened.isOfCurrentSession)
         _ = try pair.client.open(oldBack, at: at(3))
     }
 

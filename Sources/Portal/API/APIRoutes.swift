@@ -51,6 +51,7 @@ struct APIRoutes {
         }
         api.get("/policies") { request, _ in try await list(request, portal.switchboard.policyRows)
         }
+        api.get("/relays") { request, _ in try await list(request, portal.switchboard.relayRows) }
         api.get("/sites") { request, _ in try await list(request, portal.switchboard.siteRows) }
         api.get("/activity") { request, _ in
             let (offset, count) = Self.window(request)

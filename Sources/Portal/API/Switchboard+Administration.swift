@@ -46,6 +46,8 @@ struct PortalStatus: Codable, Equatable {
     let clientsOnline: Int
     let gateways: Int
     let gatewaysOnline: Int
+    let relays: Int
+    let relaysOnline: Int
     let leases: Int
     let resources: Int
     let policies: Int
@@ -79,6 +81,8 @@ extension Switchboard {
             clientsOnline: clients.count,
             gateways: directory.gateways.count,
             gatewaysOnline: gateways.count,
+            relays: relays.count + relaysGone.count + directory.relays.count,
+            relaysOnline: relayDesk.count,
             leases: leases.count,
             resources: directory.resources.count,
             policies: directory.policies.count
@@ -93,18 +97,45 @@ extension Switchboard {
         why: String,
         isDryRun: Bool
     ) async throws -> ApplyOutcome {
-        if isDryRun {
-            let plan = try checkedPlan(to: wanted, from: directory)
-            return ApplyOutcome(applied: false, revision: revision, plan: plan.lines.map(\.row))
-        }
         var made: Plan?
-        let revision = try await commit(by: who, why: why) { directory in
-            let plan = try checkedPlan(to: wanted, from: directory)
-            made = plan
-            return plan.changes
+        var revision = revision
+        if isDryRun {
+            made = try checkedPlan(to: wanted, from: directory)
+        } else {
+            revision = try await commit(by: who, why: why) { directory in
+                let plan = try checkedPlan(to: wanted, from: directory)
+                made = plan
+                return plan.changes
+            }
         }
-        let lines = made?.lines.map(\.row) ?? []
-        return ApplyOutcome(applied: !lines.isEmpty, revision: revision, plan: lines)
+        let warnings = await Self.warnings(of: wanted.relays ?? [])
+        return ApplyOutcome(
+            applied: !isDryRun && made?.isEmpty == false,
+            revision: revision,
+            plan: ((made?.lines ?? []) + (made?.warnings ?? [])).map(\.row) + warnings
+        )
+    }
+
+    /// Which servers cannot be used as they are now; they are looked at again on a clock.
+    private static func warnings(of relays: [Configuration.Relay]) async -> [ApplyOutcome.Line] {
+        let relays = relays.map { relay in
+            Directory.Relay(
+                id: RelayID(relay.name),
+                name: relay.name,
+                udp: relay.udp,
+                tcp: relay.tcp,
+                tls: relay.tls,
+                secretFile: relay.secretFile
+            )
+        }
+        return await StockRelay.find(relays).compactMap { relay, outcome in
+            guard case .unusable(let sentence) = outcome else { return nil }
+            return ApplyOutcome.Line(
+                sign: Plan.Line.Sign.warn.rawValue,
+                subject: "relay \(relay.name)",
+                details: sentence
+            )
+        }
     }
 
     /// A plan whose outcome passes the policy tests.
@@ -195,6 +226,7 @@ extension Switchboard {
         for lease in leases.all(where: { devices[$0.gateway.text]?.token == id }) {
             end(lease, .revoked, "The gateway may serve no longer; another one is tried.")
         }
+        endRelays(ofToken: id)
         for live in clients.values where live.token == id { refuse(live.connection, .revokedToken) }
         for live in gateways.values where live.token == id {
             refuse(live.connection, .revokedToken)

@@ -32,24 +32,32 @@ struct CandidateRules: Equatable {
     }
 
     /// Those of a client that a gateway may be told: not inside a resource of the gateway's site,
-    /// unless the portal itself sees the client in the same network.
+    /// unless the portal itself sees the client in the same network, or it is an address on one of
+    /// the relays that were dealt.
     func passable(
         _ candidates: [Candidate],
         toSiteOf networks: [IPPrefix],
-        clientSeenAt remote: IPAddress?
+        clientSeenAt remote: IPAddress?,
+        isRelay: (IPAddress) -> Bool = { _ in false }
     ) -> [Candidate] {
         candidates.filter { candidate in
-            !networks.contains { network in
-                network.contains(candidate.endpoint.address)
-                    && !(remote.map(network.contains) ?? false)
+            let address = candidate.endpoint.address
+            if candidate.kind == .relayed, isRelay(address) { return true }
+            return !networks.contains { network in
+                network.contains(address) && !(remote.map(network.contains) ?? false)
             }
         }
+    }
+
+    /// Whether somebody on another machine could reach `address` at all.
+    static func isReachable(_ address: IPAddress) -> Bool {
+        !refused.contains { $0.contains(address) }
     }
 
     private func isAcceptable(_ endpoint: Endpoint) -> Bool {
         let address = endpoint.address
         guard endpoint.port >= Limits.portMin else { return false }
-        return !Self.refused.contains { $0.contains(address) }
+        return Self.isReachable(address)
             && !plan.all.contains { $0.contains(address) }
     }
 }

@@ -5,10 +5,10 @@ internal import Logging
 internal import NIOCore
 internal import NIOHTTP1
 
-/// A client or gateway whose token was accepted.
+/// A client, gateway or relay whose token was accepted.
 struct RoleCaller: Sendable {
     let token: StoredToken
-    let role: Role
+    let role: CallerRole
     /// Where the portal sees it.
     let remote: IPAddress?
 }
@@ -52,10 +52,19 @@ struct ControlDoor: WebSocketDoor {
         } catch {
             return .unauthenticated(error.sentence)
         }
-        guard let role = Role(token.kind) else {
+        guard let role = CallerRole(token.kind) else {
             return .unauthenticated(
-                "A token for \(token.kind) opens no channel; make one for a client or a gateway."
+                "A token for \(token.kind) opens no channel; make one for a client, gateway or relay."
             )
+        }
+        if let seconds = await switchboard.overloadSeconds {
+            let refusal = Refusal(
+                .overloaded,
+                .retryAfter,
+                "Many are connecting at once; this connection has to wait.",
+                retryAfterSeconds: seconds
+            )
+            return .refuse(.serviceUnavailable, refusal)
         }
         switch await switchboard.token(secret: token.secret) {
         case .some(let stored) where stored.revokedAt != nil:
@@ -85,17 +94,6 @@ struct ControlDoor: WebSocketDoor {
         } end: { connection, ending in
             greeting.cancel()
             await switchboard.ended(connection, ending)
-        }
-    }
-}
-
-extension Role {
-    /// The role that a token of `kind` is for; nil where it opens no channel.
-    init?(_ kind: Token.Kind) {
-        switch kind {
-        case .client: self = .client
-        case .gateway: self = .gateway
-        case .relay, .api: return nil
         }
     }
 }

@@ -20,6 +20,8 @@ struct EnrolledDevice: Codable, Equatable, Sendable {
     var publicKey: KeyText?
     /// Where it could be reached last.
     var candidates: [Candidate]
+    /// Whether it was connected when the portal last ran; nil means no.
+    var isConnected: Bool?
 }
 
 /// All devices, with the look-ups of sessions.

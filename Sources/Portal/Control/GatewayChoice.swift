@@ -1,7 +1,7 @@
 internal import Control
 
-/// Which gateway of a site serves a lease: one that the client uses already, else the least loaded,
-/// else any of those alike.
+/// Which gateway of a site serves a lease: one that the client uses already, else the least loaded
+/// of its region or, where none is, of all, else any of those alike.
 enum GatewayChoice {
     /// A gateway that is connected now.
     struct Option: Equatable {
@@ -12,6 +12,8 @@ enum GatewayChoice {
         let isDraining: Bool
         /// Whether it speaks the first-packet flow, which clients 1.1 need.
         let speaksCurrent: Bool
+        /// Where it stands; nil means unknown.
+        let region: String?
     }
 
     /// Why there is none.
@@ -28,6 +30,7 @@ enum GatewayChoice {
         among options: [Option],
         connected: [GatewayID],
         without excluded: [GatewayID],
+        near region: String? = nil,
         using random: inout some RandomNumberGenerator
     ) throws(Failure) -> GatewayID {
         let possible = options.filter { !excluded.contains($0.id) }
@@ -36,8 +39,10 @@ enum GatewayChoice {
         let staying = usable.filter { !$0.isDraining }
         let ranked = staying.isEmpty ? usable.filter { connected.contains($0.id) } : staying
         for id in connected where ranked.contains(where: { $0.id == id }) { return id }
-        let least = ranked.map(\.clientCount).min()
-        let alike = ranked.filter { $0.clientCount == least }
+        let near = ranked.filter { region != nil && $0.region == region }
+        let choice = near.isEmpty ? ranked : near
+        let least = choice.map(\.clientCount).min()
+        let alike = choice.filter { $0.clientCount == least }
         guard let chosen = alike.randomElement(using: &random) else { throw .offline }
         return chosen.id
     }

@@ -14,6 +14,9 @@ struct LeaseRecord: Codable, Equatable, Sendable {
     var revision: UInt64
     /// The request that it answered first.
     let request: RequestID
+    /// Beside another one that is in use: short-lived, and not extended until it is asked for
+    /// again; nil means no.
+    var isStandBy: Bool?
     /// The name that the client's packet was for.
     var name: String?
     /// The proxy addresses of `name`.

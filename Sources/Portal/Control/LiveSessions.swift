@@ -18,6 +18,12 @@ struct LiveClient {
     /// Resources that it was denied, for which a change may be news; with when the clock alone may
     /// change that.
     var denied: [ResourceID: Date]
+    /// Where it stands; nil means unknown.
+    let region: String?
+    /// When each gateway was last asked to probe it.
+    var punchedAt: [GatewayID: ContinuousClock.Instant] = [:]
+    /// Requests that wait for a gateway to come back.
+    var waiting: [FromRole.Authorize] = []
     /// Requests answered on this connection.
     var answers = AnswerCache<RequestID, AuthorizationAnswer>()
 }
@@ -53,12 +59,28 @@ struct LiveGateway {
     let publicKey: KeyText
     var candidates: [Candidate]
     let version: ProtocolVersion
+    /// Where it stands; nil means unknown.
+    let region: String?
     var isDraining = false
     var report: FromRole.Report?
+}
+
+/// A relay of this system that is connected now.
+struct LiveRelay {
+    let id: RelayID
+    let name: String
+    let software: String
+    let connection: ControlConnection
+    let token: String
+    /// Live allocations, where it said so.
+    var allocations: UInt32?
+    /// When it was last told its secrets.
+    var toldAt: Date
 }
 
 /// A connection that said hello, by who it is.
 enum LiveIdentity: Hashable {
     case client(ClientID)
     case gateway(GatewayID)
+    case relay(RelayID)
 }

@@ -12,6 +12,11 @@ extension Switchboard {
         _ = client.answers.begin(request.id)
         clients[id] = client
         if !request.candidates.isEmpty { setCandidates(request.candidates, of: id) }
+        decide(request, for: id)
+    }
+
+    /// Answers a request that was begun, or keeps it until a gateway is back.
+    func decide(_ request: FromRole.Authorize, for id: ClientID) {
         let now = Date.now
         let context = context(for: id, at: now)
         let resource = known(request.resource)
@@ -23,11 +28,11 @@ extension Switchboard {
             deny(request, refusal, changesAt: now, to: id, at: now)
         case .allow(let permit):
             do {
-                let gateway = try chooseGateway(permit.site, request)
+                let gateway = try chooseGateway(permit.site, request, for: id)
                 grant(request, permit, through: gateway, to: id, at: now)
             } catch {
-                let sites = directory.sites[permit.site]?.name ?? permit.site.text
-                deny(request, Refusal(error, site: sites), to: id, at: now)
+                if error == .offline, keepWaiting(request, for: id, at: permit.site) { return }
+                deny(request, refusal(error, at: permit.site), to: id, at: now)
             }
         case .deny(let denial):
             let words = directory.explain(
@@ -82,20 +87,30 @@ extension Switchboard {
 
     private func chooseGateway(
         _ site: SiteID,
-        _ request: FromRole.Authorize
+        _ request: FromRole.Authorize,
+        for id: ClientID
     ) throws(GatewayChoice.Failure) -> LiveGateway {
+        let held = leases.leases(of: id)
+        var excluded = request.withoutGateway ?? []
+        if request.standBy == true {
+            // It stands by for those that are in use.
+            excluded += held.filter { $0.resource == request.resource && $0.isStandBy != true }
+                .map(\.gateway)
+        }
         let options = gateways.values.filter { $0.site == site }.map { gateway in
             GatewayChoice.Option(
                 id: gateway.id,
                 clientCount: leases.clientCount(at: gateway.id),
                 isDraining: gateway.isDraining,
-                speaksCurrent: gateway.version >= .current
+                speaksCurrent: gateway.version >= .current,
+                region: gateway.region
             )
         }
         let chosen = try GatewayChoice.choose(
             among: options.sorted { $0.id < $1.id },
-            connected: request.connected,
-            without: request.withoutGateway ?? [],
+            connected: request.connected + held.map(\.gateway),
+            without: excluded,
+            near: clients[id]?.region,
             using: &random
         )
         guard let gateway = gateways[chosen] else { throw .offline }
@@ -110,8 +125,9 @@ extension Switchboard {
         at now: Date
     ) {
         guard let client = clients[id] else { return }
+        let known = leases.lease(of: id, for: request.resource, at: gateway.id)
         var lease =
-            leases.lease(of: id, for: request.resource, at: gateway.id)
+            known
             ?? LeaseRecord(
                 id: nextLease(),
                 client: id,
@@ -120,18 +136,22 @@ extension Switchboard {
                 policy: permit.policy,
                 revision: revision,
                 request: request.id,
+                isStandBy: request.standBy == true ? true : nil,
                 proxies: [],
                 begunAt: now,
                 endsAt: now,
                 reviewAt: now
             )
+        // Asked for without standing by, it is in use from now on.
+        if request.standBy != true { lease.isStandBy = nil }
         (lease.name, lease.proxies) = (request.name, request.proxies)
         renew(&lease, by: permit, at: now)
         keep(lease)
-        answer(request.id, lease, through: gateway, to: client)
+        // The gateway first, so that it knows the client when the client's first packet comes.
         if let grant = grant(for: lease, at: gateway) {
             send(.grant(ToGateway.GrantOrder(id: nextOrder(), grant: grant)), to: gateway)
         }
+        answer(request.id, lease, through: gateway, to: client)
         clients[id]?.answers.finish(request.id, with: .lease(lease.id, lease.resource))
         clients[id]?.denied[request.resource] = nil
         setHeartbeat(of: gateway.id)

@@ -77,6 +77,7 @@ extension Switchboard {
         let fresh = WithheldIndex(salt: keys.withheldSalt, directory)
         let touchesAll = scope.hasNewDNS || scope.hasNewAddresses || !fresh.isSame(as: withheld)
         withheld = fresh
+        if scope.hasNewRelays { changeStockRelays(before: before) }
         if scope.isEmpty && !touchesAll { return }
         forgetGone(before)
         tellGatewaysOfResources(scope, before)
@@ -234,6 +235,9 @@ enum ChangeSummary {
             return "\(verb(before.providers[new.id] == nil)) provider \(new.name)"
         case .removeProvider(let id):
             return "removed provider \(before.providers[id]?.name ?? id.text)"
+        case .upsertRelay(let new):
+            return "\(verb(before.relays[new.id] == nil)) relay \(new.name)"
+        case .removeRelay(let id): return "removed relay \(before.relays[id]?.name ?? id.text)"
         case .dns: return "changed nameservers"
         case .addresses: return "changed address ranges"
         case .tests(let tests): return "set \(tests.count) policy tests"

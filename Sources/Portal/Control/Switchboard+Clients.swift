@@ -13,7 +13,7 @@ extension Switchboard {
         _ caller: RoleCaller
     ) async throws -> EnrolledDevice {
         let known = devices.device(of: caller.token.id, named: name)
-        switch caller.role {
+        switch hello.role {
         case .client: return try await enrolClient(known, hello, named: name, caller)
         case .gateway: return try await enrolGateway(known, hello, named: name, caller)
         }
@@ -44,7 +44,7 @@ extension Switchboard {
             }
             return known
         }
-        let (device, tunnel) = try newDevice(replacing: known, prefix: "client", name, caller)
+        let (device, tunnel) = try newDevice(replacing: known, .client, name, caller)
         let client = Directory.Client(
             id: ClientID(device.id),
             actor: actor.id,
@@ -59,7 +59,7 @@ extension Switchboard {
     /// A device that has not been here before, and its addresses.
     func newDevice(
         replacing known: EnrolledDevice?,
-        prefix: String,
+        _ role: Role,
         _ name: String,
         _ caller: RoleCaller
     ) throws(Refusal) -> (EnrolledDevice, [IPAddress]) {
@@ -79,8 +79,8 @@ extension Switchboard {
             )
         }
         let device = EnrolledDevice(
-            id: "\(prefix)-\(Secrets.randomText(9))",
-            role: caller.role,
+            id: "\(role)-\(Secrets.randomText(9))",
+            role: role,
             token: caller.token.id,
             name: name,
             software: "",
@@ -113,6 +113,8 @@ extension Switchboard {
     func arrive(
         client device: EnrolledDevice,
         _ candidates: [Candidate],
+        region: String? = nil,
+        holding held: Set<LeaseID>? = nil,
         on connection: ControlConnection
     ) {
         let id = ClientID(device.id)
@@ -128,18 +130,31 @@ extension Switchboard {
             channelRevision: revision,
             shown: [:],
             settings: settings,
-            denied: [:]
+            denied: [:],
+            region: region
         )
         identities[connection.number] = .client(id)
-        welcome(id)
+        welcome(id, holding: held)
         tellMissedEndings(id)
         review(leases.leases(of: id))
         tellAboutGateways(id)
     }
 
-    /// Tells a client everything it may know.
+    /// Tells a client that missed something everything it may know.
     func welcome(_ id: ClientID) {
+        welcome(id, holding: Set(leases.leases(of: id).map(\.id)))
+    }
+
+    /// Tells a client everything it may know, also which of the leases that it holds are live;
+    /// nil means that it said nothing of leases.
+    private func welcome(_ id: ClientID, holding held: Set<LeaseID>?) {
         guard var client = clients[id], let settings = settings(of: id) else { return }
+        let live = leases.leases(of: id).filter { $0.endsAt > .now }
+        let states = held.map { held in
+            live.filter { held.contains($0.id) }.map { lease in
+                LeaseState(lease: lease.id, lifetimeSeconds: Lease(lease).lifetimeSeconds)
+            }
+        }
         let resources = visibleResources(of: id)
         client.settings = settings
         client.shown = Dictionary(uniqueKeysWithValues: resources.map { ($0.id, $0) })
@@ -155,6 +170,8 @@ extension Switchboard {
             resources: resources,
             dns: settings.dns,
             withheld: settings.withheld,
+            relays: relaysForWelcome(id.text),
+            leases: states,
             heartbeatSeconds: UInt32(max(1, heartbeat.components.seconds))
         )
         send(.welcome(welcome), to: client)
@@ -230,7 +247,8 @@ extension Switchboard {
             let candidates = CandidateRules(plan: directory.addresses).passable(
                 device.candidates,
                 toSiteOf: networks(of: gateway.site),
-                clientSeenAt: device.remote
+                clientSeenAt: device.remote,
+                isRelay: relayDesk.isRelay
             )
             let message = ToGateway.ClientCandidates(
                 client: id,
@@ -264,8 +282,10 @@ extension Switchboard {
     func clientLeft(_ id: ClientID, _ connection: ControlConnection) {
         guard clients[id]?.connection.number == connection.number else { return }
         clients[id] = nil
+        relayDesk.rise(id.text)
         if var device = devices[id.text] {
             device.lastSeen = .now
+            if !isStopping { device.isConnected = nil }
             devices.upsert(device)
             writeBehind.save(device)
         }

@@ -27,7 +27,7 @@ extension Switchboard {
             let sentence = "There is another gateway “\(name)”; give this one a name with --name."
             throw Refusal(.connectedElsewhere, .mend, sentence)
         }
-        let (device, tunnel) = try newDevice(replacing: known, prefix: "gateway", name, caller)
+        let (device, tunnel) = try newDevice(replacing: known, .gateway, name, caller)
         let gateway = Directory.Gateway(
             id: GatewayID(device.id),
             name: name,
@@ -42,6 +42,7 @@ extension Switchboard {
         gateway device: EnrolledDevice,
         _ candidates: [Candidate],
         _ version: ProtocolVersion,
+        region: String? = nil,
         on connection: ControlConnection
     ) {
         let id = GatewayID(device.id)
@@ -55,10 +56,14 @@ extension Switchboard {
             token: device.token,
             publicKey: publicKey,
             candidates: candidates,
-            version: version
+            version: version,
+            region: region
         )
         identities[connection.number] = .gateway(id)
         welcome(id)
+        // What was not extended while it was away is now.
+        review(leases.leases(at: id))
+        gatewayReturned(id)
         showSite(entry.site)
     }
 
@@ -80,6 +85,7 @@ extension Switchboard {
             ),
             addresses: directory.addresses,
             grants: leases.leases(at: id).compactMap { grant(for: $0, at: gateway) },
+            relays: relaysForWelcome(id.text),
             limitSeconds: site.absenceSeconds,
             heartbeatSeconds: UInt32(max(1, busyHeartbeat.components.seconds))
         )
@@ -141,8 +147,11 @@ extension Switchboard {
             return
         }
         gateways[id] = nil
+        relayDesk.rise(id.text)
         if var device = devices[id.text] {
             device.lastSeen = .now
+            // One that is cut off because the portal stops is expected back.
+            if !isStopping { device.isConnected = nil }
             devices.upsert(device)
             writeBehind.save(device)
         }
@@ -195,7 +204,8 @@ extension Switchboard {
         let candidates = CandidateRules(plan: directory.addresses).passable(
             clients[lease.client]?.candidates ?? device.candidates,
             toSiteOf: networks(of: gateway.site),
-            clientSeenAt: device.remote
+            clientSeenAt: device.remote,
+            isRelay: relayDesk.isRelay
         )
         return Grant(
             lease: Lease(lease),

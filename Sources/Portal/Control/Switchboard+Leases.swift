@@ -39,15 +39,22 @@ extension Switchboard {
         }
     }
 
-    /// Gives a lease the life that its permit and site allow; one whose client is away is not
-    /// extended, only shortened.
+    /// Gives a lease the life that its permit and site allow; one whose client or gateway is away
+    /// is not extended, only shortened, and neither is one that stands by.
     func renew(_ lease: inout LeaseRecord, by permit: Permit, at now: Date) {
         let absence = directory.sites[permit.site].map { Double($0.absenceSeconds) }
         let limit = min(Limits.leaseSeconds, absence ?? Limits.leaseSeconds)
         let until = permit.until?.date ?? .distantFuture
-        let isAway = clients[lease.client] == nil
+        let isAway = clients[lease.client] == nil || gateways[lease.gateway] == nil
         let full = isAway ? lease.endsAt : now.addingTimeInterval(limit)
         (lease.policy, lease.revision) = (permit.policy, revision)
+        if lease.isStandBy == true {
+            let life = min(limit, Limits.standBySeconds)
+            if lease.begunAt == now { lease.endsAt = now.addingTimeInterval(life) }
+            lease.endsAt = min(lease.endsAt, until)
+            lease.reviewAt = lease.endsAt
+            return
+        }
         let half = now.addingTimeInterval(limit * Limits.extensionShare)
         // Running flows need no message as long as most of the life is left.
         if lease.endsAt < half || lease.endsAt > until || lease.begunAt == now {
@@ -70,7 +77,8 @@ extension Switchboard {
         _ lease: LeaseRecord,
         _ code: Refusal.Code,
         _ sentence: String,
-        tellGateway: Bool = true
+        tellGateway: Bool = true,
+        tellClient: Bool = true
     ) {
         guard leases.remove(lease.id) != nil else { return }
         writeBehind.delete(lease.id)
@@ -84,6 +92,7 @@ extension Switchboard {
             send(.revoke(revoke), to: gateway)
         }
         setHeartbeat(of: lease.gateway)
+        guard tellClient else { return }
         let ended = ToClient.LeaseEnded(
             lease: lease.id,
             resource: lease.resource,
@@ -109,6 +118,14 @@ extension Switchboard {
         let sentence = answer.sentence ?? "The gateway does not serve this; another one is tried."
         let code = Refusal.Code(rawValue: answer.code ?? "gateway-refused")
         end(lease, code, sentence, tellGateway: false)
+    }
+
+    /// A client needs leases no longer: their gateway is told, the client knows.
+    func take(_ release: FromRole.Release, from id: ClientID) {
+        for lease in release.leases.prefix(Limits.missedEndings) {
+            guard let lease = leases[lease], lease.client == id else { continue }
+            end(lease, .released, "The client uses another gateway now.", tellClient: false)
+        }
     }
 
     /// Sees to a look at the leases at `date` at the latest.

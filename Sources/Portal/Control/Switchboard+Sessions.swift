@@ -30,22 +30,55 @@ extension Switchboard {
         }
         switch (message, identities[connection.number]) {
         case (.hello(let hello), nil): await greet(hello, from: caller, on: connection)
+        case (.relayHello(let hello), nil): await greet(hello, from: caller, on: connection)
         case (.unknown, _): break
-        case (.hello, .some), (_, nil):
+        case (.hello, .some), (.relayHello, .some), (_, nil):
             refuse(
                 connection,
                 Refusal(.malformed, .mend, "A session opens with exactly one hello.")
             )
-        case (.authorize(let request), .client(let id)): authorize(request, for: id)
-        case (.candidates(let change), .client(let id)): setCandidates(change.candidates, of: id)
-        case (.resync, .client(let id)): welcome(id)
-        case (.candidates(let change), .gateway(let id)): setCandidates(change.candidates, of: id)
-        case (.resync, .gateway(let id)): welcome(id)
-        case (.grantAnswer(let answer), .gateway(let id)): take(answer, from: id)
-        case (.report(let report), .gateway(let id)): take(report, from: id)
-        case (.grantAnswer, .client), (.report, .client), (.authorize, .gateway):
-            refuse(connection, Refusal(.malformed, .mend, "\(message.type) is not for this role."))
+        case (_, .client(let id)): hear(message, from: id, on: connection)
+        case (_, .gateway(let id)): hear(message, from: id, on: connection)
+        case (.relayReport(let report), .relay(let id)): take(report, from: id)
+        case (_, .relay): refuse(message, on: connection)
         }
+    }
+
+    private func hear(
+        _ message: FromRole,
+        from id: ClientID,
+        on connection: ControlConnection
+    ) {
+        switch message {
+        case .authorize(let request): authorize(request, for: id)
+        case .candidates(let change): setCandidates(change.candidates, of: id)
+        case .resync: welcome(id)
+        case .punch(let punch): pass(punch, from: id)
+        case .release(let release): take(release, from: id)
+        case .relayTimes(let times): take(times, from: id.text)
+        case .hello, .relayHello, .unknown, .grantAnswer, .report, .relayReport:
+            refuse(message, on: connection)
+        }
+    }
+
+    private func hear(
+        _ message: FromRole,
+        from id: GatewayID,
+        on connection: ControlConnection
+    ) {
+        switch message {
+        case .candidates(let change): setCandidates(change.candidates, of: id)
+        case .resync: welcome(id)
+        case .grantAnswer(let answer): take(answer, from: id)
+        case .report(let report): take(report, from: id)
+        case .relayTimes(let times): take(times, from: id.text)
+        case .hello, .relayHello, .unknown, .authorize, .punch, .release, .relayReport:
+            refuse(message, on: connection)
+        }
+    }
+
+    private func refuse(_ message: FromRole, on connection: ControlConnection) {
+        refuse(connection, Refusal(.malformed, .mend, "\(message.type) is not for this role."))
     }
 
     /// Ends a connection that has said nothing for too long.
@@ -63,6 +96,7 @@ extension Switchboard {
         switch identities.removeValue(forKey: connection.number) {
         case .client(let id): clientLeft(id, connection)
         case .gateway(let id): gatewayLeft(id, connection, ending)
+        case .relay(let id): relayLeft(id, connection)
         case nil: break
         }
     }
@@ -76,16 +110,12 @@ extension Switchboard {
             metrics.count(.versionMismatches)
             return refuse(connection, .versionMismatch(offered: hello.versions))
         }
-        guard hello.role == caller.role else {
+        guard hello.role == caller.role.device else {
             let sentence = "The token is for a \(caller.role), and a \(hello.role) came with it."
             return refuse(connection, Refusal(.malformed, .mend, sentence))
         }
-        let name = hello.name.trimmingCharacters(in: .whitespacesAndNewlines)
-        guard !name.isEmpty, name.utf8.count <= DeviceTable.Limits.nameByteCount else {
-            let sentence =
-                "The name must have 1 to \(DeviceTable.Limits.nameByteCount) bytes; use --name."
-            return refuse(connection, Refusal(.malformed, .mend, sentence))
-        }
+        let name: String
+        do { name = try Self.name(hello.name) } catch { return refuse(connection, error) }
         let arrival = "\(caller.token.id)\u{0}\(name)"
         guard arriving.insert(arrival).inserted else {
             let sentence = "“\(name)” is just connecting elsewhere; this connection has to wait."
@@ -98,7 +128,7 @@ extension Switchboard {
         }
         do {
             let device = try await enrol(hello, named: name, caller)
-            try await replaceOlder(of: device, by: connection)
+            try await replace(older(of: device), by: connection, named: device.name)
             try admitAgain(caller)
             arrive(device, hello, version, on: connection)
         } catch let refusal as Refusal {
@@ -113,23 +143,37 @@ extension Switchboard {
     }
 
     /// What may have changed while the disk or an older connection was waited for.
-    private func admitAgain(_ caller: RoleCaller) throws(Refusal) {
+    func admitAgain(_ caller: RoleCaller) throws(Refusal) {
         guard tokens[caller.token.id]?.revokedAt == nil else { throw .revokedToken }
         guard !isStopping else {
             throw Refusal(.stopping, .retryAfter, "The portal is stopping.", retryAfterSeconds: 1)
         }
     }
 
+    /// A name as people gave it, without white space around it.
+    static func name(_ text: String) throws(Refusal) -> String {
+        let name = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard !name.isEmpty, name.utf8.count <= DeviceTable.Limits.nameByteCount else {
+            let sentence =
+                "The name must have 1 to \(DeviceTable.Limits.nameByteCount) bytes; use --name."
+            throw Refusal(.malformed, .mend, sentence)
+        }
+        return name
+    }
+
+    private func older(of device: EnrolledDevice) -> ControlConnection? {
+        switch device.role {
+        case .client: clients[ClientID(device.id)]?.connection
+        case .gateway: gateways[GatewayID(device.id)]?.connection
+        }
+    }
+
     /// The newer connection of a device wins, unless the older one proves that it is alive.
-    private func replaceOlder(
-        of device: EnrolledDevice,
-        by newer: ControlConnection
+    func replace(
+        _ older: ControlConnection?,
+        by newer: ControlConnection,
+        named name: String
     ) async throws(Refusal) {
-        let older =
-            switch device.role {
-            case .client: clients[ClientID(device.id)]?.connection
-            case .gateway: gateways[GatewayID(device.id)]?.connection
-            }
         guard let older, older.number != newer.number else { return }
         if await older.isAlive() {
             let place = older.remote.map { " from \($0)" } ?? ""
@@ -137,7 +181,7 @@ extension Switchboard {
             throw Refusal(
                 .connectedElsewhere,
                 .mend,
-                "“\(device.name)” is connected\(place) since \(since); stop it there, or give this one "
+                "“\(name)” is connected\(place) since \(since); stop it there, or give this one "
                     + "another name with --name."
             )
         }
@@ -158,16 +202,29 @@ extension Switchboard {
         (device.publicKey, device.candidates) = (hello.publicKey, candidates)
         (device.lastSeen, device.remote) = (.now, connection.remote)
         device.software = hello.software
+        device.isConnected = true
         devices.upsert(device)
         writeBehind.save(device)
         metrics.count(.sessions)
         let news: KeyText? = isNewKey ? hello.publicKey : nil
+        relayDesk.seat(
+            device.id,
+            region: hello.region,
+            isReturning: hello.instance != nil && hello.instance != instance,
+            at: .now
+        )
         switch device.role {
         case .client:
-            arrive(client: device, candidates, on: connection)
+            arrive(
+                client: device,
+                candidates,
+                region: hello.region,
+                holding: hello.leases.map(Set.init),
+                on: connection
+            )
             if isNewKey || isMoved { tellGateways(of: ClientID(device.id), newKey: news) }
         case .gateway:
-            arrive(gateway: device, candidates, version, on: connection)
+            arrive(gateway: device, candidates, version, region: hello.region, on: connection)
             if isNewKey || isMoved { tellClients(of: GatewayID(device.id), newKey: news) }
         }
         logger.info(

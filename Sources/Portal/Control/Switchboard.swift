@@ -24,6 +24,15 @@ actor Switchboard {
         static let missedEndings = 256
         /// How long a site may be without a gateway before its clients are told.
         static let offlineGrace = Duration.seconds(5)
+        /// How long a stand-by lease lives, in seconds.
+        static let standBySeconds = 600.0
+        /// Between two requests of a client to be probed by one gateway.
+        static let punchInterval = Duration.milliseconds(200)
+        /// The longest that somebody is told to wait, in seconds.
+        static let waitSeconds: UInt32 = 30
+        /// Connections for each second that somebody is told to wait, so that they do not all come
+        /// back at once.
+        static let returnsPerSecond = 100
     }
 
     /// What a switchboard starts from.
@@ -39,6 +48,9 @@ actor Switchboard {
         let fingerprint: [UInt8]?
         let heartbeat: Duration
         let busyHeartbeat: Duration
+        var relayLifetime = RelayDesk.Limits.lifetime
+        var arrivalsMax = 512
+        var gatewayReturnTime = Duration.seconds(15)
     }
 
     let store: Store
@@ -52,6 +64,11 @@ actor Switchboard {
     let keys: PresharedKeys
     let heartbeat: Duration
     let busyHeartbeat: Duration
+    let relayKeys: RelayKeys
+    /// Connections that may be saying hello at once.
+    let arrivalsMax: Int
+    /// How long gateways that were here before are waited for.
+    let gatewayReturnTime: Duration
     let encoder = JSONEncoder()
     let decoder = JSONDecoder()
 
@@ -65,10 +82,21 @@ actor Switchboard {
     var leases = LeaseTable()
     var clients: [ClientID: LiveClient] = [:]
     var gateways: [GatewayID: LiveGateway] = [:]
+    var relays: [RelayID: LiveRelay] = [:]
+    /// Relays that were here since the portal started, and are not now.
+    var relaysGone: [RelayID: GoneRelay] = [:]
+    var relayDesk: RelayDesk
+    /// Why a server of the configuration cannot be dealt.
+    var stockProblems: [RelayID: String] = [:]
+    var stockLookUpAt = Date.distantPast
+    /// When relays are looked at next, and the task that does so.
+    var relayCareAt = Date.distantFuture
+    var relayCareTask: Task<Void, Never>?
     var identities: [UInt64: LiveIdentity] = [:]
     /// Devices whose hello is being worked on; a second one of the same has to wait.
     var arriving: Set<String> = []
     var sitesShownOnline: Set<SiteID> = []
+    var gatewayReturn: GatewayReturn
     var zones = ZoneTable()
     var random = SystemRandomNumberGenerator()
     var isStopping = false
@@ -94,6 +122,11 @@ actor Switchboard {
         (url, fingerprint) = (start.url, start.fingerprint)
         (heartbeat, busyHeartbeat) = (start.heartbeat, start.busyHeartbeat)
         keys = PresharedKeys(secret: start.settings.secret, account: start.settings.account)
+        relayKeys = RelayKeys(secret: start.settings.secret, account: start.settings.account)
+        relayDesk = RelayDesk(keys: relayKeys, lifetime: start.relayLifetime, startedAt: .now)
+        arrivalsMax = start.arrivalsMax
+        gatewayReturnTime = start.gatewayReturnTime
+        gatewayReturn = GatewayReturn(start.devices, start.leases, start.directory)
         (directory, revision, snapshotRevision) = (start.directory, start.revision, start.snapshot)
         withheld = WithheldIndex(salt: keys.withheldSalt, start.directory)
         tokens = TokenTable(start.tokens)
@@ -138,6 +171,16 @@ actor Switchboard {
         write(message, on: gateway.connection)
     }
 
+    /// Says a message on a connection.
+    func send(_ message: ToRelay, to relay: LiveRelay) { write(message, on: relay.connection) }
+
+    /// How long somebody who connects now has to wait; nil means not at all.
+    var overloadSeconds: UInt32? {
+        guard arriving.count >= 2 * arrivalsMax else { return nil }
+        metrics.count(.shedConnections)
+        return UInt32.random(in: 1...Limits.waitSeconds / 3, using: &random)
+    }
+
     /// Ends a session, saying why.
     func refuse(_ connection: ControlConnection, _ refusal: Refusal) {
         write(ToClient.refusal(refusal), on: connection)
@@ -155,13 +198,17 @@ actor Switchboard {
     /// Ends every session: the portal stops, and they are to come back.
     func stop() {
         isStopping = true
-        let refusal = Refusal(
-            .stopping,
-            .retryAfter,
-            "The portal is stopping; leases live on, and the connection comes back by itself.",
-            retryAfterSeconds: 1
-        )
-        for connection in clients.values.map(\.connection) + gateways.values.map(\.connection) {
+        let connections =
+            clients.values.map(\.connection) + gateways.values.map(\.connection)
+            + relays.values.map(\.connection)
+        let longest = UInt32(1 + connections.count / Limits.returnsPerSecond)
+        for connection in connections {
+            let refusal = Refusal(
+                .stopping,
+                .retryAfter,
+                "The portal is stopping; leases live on, and the connection comes back by itself.",
+                retryAfterSeconds: .random(in: 1...min(longest, Limits.waitSeconds), using: &random)
+            )
             write(ToClient.refusal(refusal), on: connection)
             connection.close(ControlConnection.CloseCode.goingAway)
         }

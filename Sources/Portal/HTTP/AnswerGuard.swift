@@ -96,6 +96,18 @@ extension HTTPField.Name {
     fileprivate static let crossOriginOpenerPolicy = Self("Cross-Origin-Opener-Policy") ?? .origin
 }
 
+extension APIError.Problem {
+    fileprivate init(_ place: Policy::Node.Place?, field: String? = nil, _ sentence: String) {
+        self.init(
+            file: place.flatMap { $0.file.isEmpty ? nil : $0.file },
+            line: place?.line,
+            column: place?.column,
+            field: field,
+            sentence: sentence
+        )
+    }
+}
+
 extension APIError {
     /// Any error of a handler, as what is answered.
     init(translating error: any Error) {
@@ -108,21 +120,15 @@ extension APIError {
             self.init(.unprocessableContent, refusal, problems: [problem])
         case let error as PlanError:
             let sentence = "\(error.subject): \(error.sentence)"
-            let problem = Problem(field: error.subject, sentence: error.sentence)
+            let place = error.place.map { "\($0): " } ?? ""
+            let problem = Problem(error.place, field: error.subject, sentence)
             self.init(
                 .unprocessableContent,
-                Refusal(.malformed, .mend, sentence),
+                Refusal(.malformed, .mend, place + sentence),
                 problems: [problem]
             )
         case let error as ConfigurationError:
-            let problems = error.problems.map { problem in
-                Problem(
-                    file: problem.place.file.isEmpty ? nil : problem.place.file,
-                    line: problem.place.line,
-                    column: problem.place.column,
-                    sentence: problem.sentence
-                )
-            }
+            let problems = error.problems.map { Problem($0.place, $0.sentence) }
             let first = error.problems.first.map { "\($0.place): \($0.sentence)" }
             let refusal = Refusal(.malformed, .mend, first ?? "The configuration cannot be read.")
             self.init(.unprocessableContent, refusal, problems: problems)

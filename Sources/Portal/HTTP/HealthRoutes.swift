@@ -34,6 +34,7 @@ extension Switchboard {
         [
             ("clients_connected", "Clients that are connected.", Double(clients.count)),
             ("gateways_connected", "Gateways that are connected.", Double(gateways.count)),
+            ("relays_usable", "Relays that can be dealt.", Double(relayDesk.count)),
             ("leases", "Live leases.", Double(leases.count)),
             ("revision", "Revision of the configuration.", Double(revision)),
             ("resources", "Resources.", Double(directory.resources.count)),

@@ -6,13 +6,14 @@ final class PortalMetrics: Sendable {
     enum Counter: Int, CaseIterable, Sendable {
         case allowed, denied, sessions, malformedMessages, versionMismatches, refusedTokens
         case changes, laggingConnections, leasesEnded, leasesExtended, signInFailures, requests
-        case failedRequests
+        case failedRequests, refusedPunches, shedConnections
 
         fileprivate var text: (name: String, labels: String, help: String) {
             switch self {
             case .allowed: ("decisions_total", "{outcome=\"allowed\"}", "Authorizations answered.")
             case .denied: ("decisions_total", "{outcome=\"denied\"}", "Authorizations answered.")
-            case .sessions: ("sessions_total", "", "Sessions opened by clients and gateways.")
+            case .sessions:
+                ("sessions_total", "", "Sessions opened by clients, gateways and relays.")
             case .malformedMessages:
                 ("malformed_messages_total", "", "Messages that could not be read.")
             case .versionMismatches: ("version_mismatches_total", "", "Peers of another version.")
@@ -25,6 +26,10 @@ final class PortalMetrics: Sendable {
             case .requests: ("http_requests_total", "{outcome=\"done\"}", "HTTP requests answered.")
             case .failedRequests:
                 ("http_requests_total", "{outcome=\"failed\"}", "HTTP requests answered.")
+            case .refusedPunches:
+                ("refused_punches_total", "", "Requests to be probed that were not passed on.")
+            case .shedConnections:
+                ("shed_connections_total", "", "Connections that were told to wait.")
             }
         }
     }

@@ -100,6 +100,7 @@ enum DevicePages {
         <div class="row"><div class="field"><label for="kind">For</label><select id="kind" \
         name="kind">
         <option value="gateway">a gateway</option><option value="client">a client</option>
+        <option value="relay">a relay</option>
         <option value="api">a program that uses the API</option></select></div>
         <div class="field"><label for="name">Name</label><input id="name" name="name" required \
         maxlength="128" autocapitalize="off"><p class="hint">The site of a gateway, the e-mail \

@@ -16,9 +16,8 @@ enum OverviewPage {
         {{#issues}}<li><span class="pill {{level}}">{{word}}</span><div><p><b>{{title}}</b></p>
         <p class="muted">{{advice}}</p></div></li>{{/issues}}
         </ul>{{/hasIssues}}
-        {{^hasIssues}}<p class="muted">Nothing. Every site has a gateway online, and every \
-        resource can \
-        be reached by somebody.</p>{{/hasIssues}}
+        {{^hasIssues}}<p class="muted">Nothing. Every site has a gateway online, a relay helps \
+        where it must, and every resource can be reached by somebody.</p>{{/hasIssues}}
         </section>
         {{#isNew}}
         <section class="card"><h2>Getting started</h2>

@@ -14,7 +14,8 @@ struct PageFrame {
 
     private static let sections = [
         ("/", "Overview"), ("/resources", "Resources"), ("/policies", "Policies"),
-        ("/sites", "Sites"), ("/people", "People"), ("/clients", "Clients"), ("/tokens", "Tokens"),
+        ("/sites", "Sites"), ("/people", "People"), ("/clients", "Clients"), ("/relays", "Relays"),
+        ("/tokens", "Tokens"),
         ("/activity", "Activity"),
     ]
 

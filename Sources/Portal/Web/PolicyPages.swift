@@ -45,6 +45,7 @@ enum PolicyPages {
         {{<layout}}{{$content}}
         <div class="head"><div><p class="crumb"><a href="/policies">Policies</a></p>
         <h1>{{heading}}</h1></div></div>
+        {{#warnings}}<div class="note warn narrow" role="status"><p>{{.}}</p></div>{{/warnings}}
         <form class="card narrow" method="post" action="{{action}}">
         {{#fault}}<div class="note bad" role="alert"><p>{{fault}}</p></div>{{/fault}}
         {{>csrf}}

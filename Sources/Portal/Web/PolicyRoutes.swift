@@ -78,6 +78,9 @@ struct PolicyRoutes {
                 "deleteHref": id.map { "/policies/\($0)/delete" },
                 "fault": fault,
                 "faults": faults,
+                "warnings": id.flatMap { directory.policies[$0] }.map(directory.warnings)?.map {
+                    "Take care: \($0)"
+                },
                 "groups": choices(directory.groups.map(\.name), draft.group),
                 "resources": choices(directory.resources.map(\.name), draft.resource),
                 "conditions": draft.fields(faults),
@@ -94,11 +97,20 @@ struct PolicyRoutes {
     ) async throws -> Response {
         let draft = PolicyDraft(try await Form.read(request, context))
         do {
+            var saved: Directory.Policy?
             try await portal.switchboard.commit(by: context.principal?.name ?? "", why: "web") {
                 directory in
-                [.upsertPolicy(try draft.policy(id, in: directory))]
+                let policy = try draft.policy(id, in: directory)
+                saved = policy
+                return [.upsertPolicy(policy)]
             }
-            return .seeOther("/policies?done=\(id == nil ? "created" : "saved")")
+            let done = "done=\(id == nil ? "created" : "saved")"
+            let directory = await portal.switchboard.directory
+            // What is accepted and cannot work yet is said on its own page.
+            if let saved, !directory.warnings(of: saved).isEmpty {
+                return .seeOther("/policies/\(saved.id)?\(done)")
+            }
+            return .seeOther("/policies?\(done)")
         } catch let fault as FieldFault {
             return try await page(
                 draft,

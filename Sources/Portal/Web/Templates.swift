@@ -23,7 +23,7 @@ enum Templates {
     private static let sources: [(name: String, text: String)] =
         Layout.sources + SignInPages.sources + OverviewPage.sources + ResourcePages.sources
         + PolicyPages.sources + DevicePages.sources + ActivityPages.sources
-        + PeoplePages.sources
+        + PeoplePages.sources + RelayPages.sources
 }
 
 /// What surrounds every page.

@@ -20,6 +20,7 @@ struct WebRoutes {
         ResourceRoutes(portal: portal).add(to: pages)
         PolicyRoutes(portal: portal).add(to: pages)
         DeviceRoutes(portal: portal).add(to: pages)
+        RelayRoutes(portal: portal).add(to: pages)
         ActivityRoutes(portal: portal).add(to: pages)
     }
 
@@ -41,7 +42,8 @@ struct WebRoutes {
         let sites = await portal.switchboard.siteRows
         let resources = await portal.switchboard.resourceRows
         let last = try await portal.store.audit(matching: "", offset: 0, count: 1).rows.first
-        let issues = Issues.found(sites: sites, resources: resources)
+        let relays = await portal.switchboard.relayRows
+        let issues = Issues.found(sites: sites, resources: resources, relays: relays)
         return frame.response(
             "overview",
             title: "Overview",
@@ -65,6 +67,7 @@ struct WebRoutes {
                 "/clients?sort=state"
             ),
             ("\(status.gatewaysOnline)", "of \(status.gateways) gateways online", "/sites"),
+            ("\(status.relaysOnline)", "of \(status.relays) relays online", "/relays"),
             ("\(status.leases)", "live leases", "/activity"),
             ("\(status.resources)", "resources", "/resources"),
             ("\(status.policies)", "policies", "/policies"),
@@ -123,7 +126,11 @@ struct Issues {
     let title: String
     let advice: String
 
-    static func found(sites: [SiteRow], resources: [ResourceRow]) -> [Issues] {
+    static func found(
+        sites: [SiteRow],
+        resources: [ResourceRow],
+        relays: [RelayRow]
+    ) -> [Issues] {
         var issues: [Issues] = []
         for site in sites where site.online == 0 && site.resources > 0 {
             let count = "\(site.resources) resource\(site.resources == 1 ? "" : "s")"
@@ -138,6 +145,8 @@ struct Issues {
                 )
             )
         }
+        // A portal without sites has something else to begin with.
+        if !sites.isEmpty { issues += found(relays) }
         for resource in resources where resource.policies == 0 {
             issues.append(
                 Issues(
@@ -149,6 +158,40 @@ struct Issues {
             )
         }
         return Array(issues.prefix(Limits.count))
+    }
+
+    private static func found(_ relays: [RelayRow]) -> [Issues] {
+        guard !relays.contains(where: \.isOnline) else {
+            return relays.filter { $0.problem != nil }.map { relay in
+                Issues(
+                    level: "warn",
+                    word: "relay",
+                    title: "The relay \(relay.name) has a problem",
+                    advice: relay.problem ?? ""
+                )
+            }
+        }
+        guard !relays.isEmpty else {
+            return [
+                Issues(
+                    level: "warn",
+                    word: "no relay",
+                    title: "There is no relay",
+                    advice: "People in networks that let no direct path through cannot connect; "
+                        + "make a token with “culvert token --relay NAME” and start one."
+                )
+            ]
+        }
+        return [
+            Issues(
+                level: "bad",
+                word: "no relay",
+                title: "No relay can be reached",
+                advice: relays.lazy.compactMap(\.problem).first
+                    ?? "People in networks that let no direct path through cannot connect; look "
+                    + "at the relays’ machines."
+            )
+        ]
     }
 
     var values: [String: Any] {

@@ -12,10 +12,25 @@ struct LabCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLE
               culvert lab demo --exit
+              culvert lab up symmetric
+              culvert lab exec ada -- curl http://git.corp.example/
+              culvert lab down
+              culvert lab run nat-gateway relay-killed
               culvert lab bench tunnel
             """,
-        subcommands: [DemoCommand.self, BenchCommand.self, TunnelCommand.self]
+        subcommands: [
+            DemoCommand.self, LabUpCommand.self, LabExecCommand.self, LabDownCommand.self,
+            LabRunCommand.self, BenchCommand.self, TunnelCommand.self, LabDelayCommand.self,
+            CrowdCommand.self,
+        ]
     )
+
+    /// What a lab could not do, as a command's sentence.
+    static func inWords(_ body: () throws -> Void) throws {
+        do { try body() } catch let error as LabError {
+            throw Sentence("The lab stopped: \(error)")
+        }
+    }
 }
 
 /// `culvert lab demo`.
@@ -52,25 +67,40 @@ struct BenchCommand: ParsableCommand {
         abstract: "Side by side with peers, as ratios with their spread."
     )
 
-    @Argument(help: "Which one: tunnel (default: all).")
-    var only: String?
+    /// What there is to measure.
+    enum Bench: String, ExpressibleByArgument, CaseIterable {
+        case tunnel, setup, idle
+    }
+
+    @Argument(help: "Which one (default: tunnel and setup; idle takes eleven minutes).")
+    var only: Bench?
 
     @Option(help: "Alternating runs of each.")
     var runs = 5
 
-    @Option(help: "Seconds of each run.")
+    @Option(help: "Seconds of each run of the tunnel.")
     var seconds = 5
 
-    func validate() throws {
-        guard only == nil || only == "tunnel" else {
-            throw ValidationError("There is no benchmark \(only ?? ""); known: tunnel.")
-        }
-    }
+    @Option(help: "Minutes of silence of idle.")
+    var minutes = 10.0
+
+    @Option(help: "Clients of idle.")
+    var clients = 1_000
 
     func run() throws {
+        let executable = try Executable.path()
         do {
-            let bench = TunnelBench(executable: try Executable.path(), runs: runs, seconds: seconds)
-            try bench.run { print($0) }
+            for bench in only.map({ [$0] }) ?? [.tunnel, .setup] {
+                switch bench {
+                case .tunnel:
+                    try TunnelBench(executable: executable, runs: runs, seconds: seconds)
+                        .run { print($0) }
+                case .setup: try SetupBench(executable: executable, runs: runs).run { print($0) }
+                case .idle:
+                    try IdleBench(executable: executable, clients: clients, minutes: minutes)
+                        .run { print($0) }
+                }
+            }
         } catch let error as LabError {
             throw Sentence("The benchmark stopped: \(error)")
         }

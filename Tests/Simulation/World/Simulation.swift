@@ -8,6 +8,8 @@ public struct Simulation {
         public var length: Duration
         /// One kind of fault alone, in a short play of its own; nil: everything, as the seed says.
         public var fault: Fault?
+        /// A mistake made on purpose, which must be found.
+        public var mistake: Mistake?
         /// Whether anything but traffic happens.
         public var hasFaults = true
         /// Whether anything is lost on the way; nil: as the seed says.
@@ -51,6 +53,7 @@ public struct Simulation {
             avoidsKnown: options.avoidsKnown
         )
         let scene = Scene(world, settings)
+        if let mistake = options.mistake { scene.make(mistake) }
         let end = world.now.advanced(by: options.length)
         let workload = Workload(scene, until: end, hasFaults: options.hasFaults)
         if let fault = options.fault { workload.begin(with: fault) } else { workload.begin() }
@@ -66,7 +69,7 @@ public struct Simulation {
             strictProbes: scene.prober.strictCount,
             queries: scene.queries.count,
             faults: workload.faultCount,
-            datagrams: scene.underlay.datagramCount,
+            datagrams: scene.internet.datagramCount,
             recoveries: scene.calm.recoveries
         )
     }

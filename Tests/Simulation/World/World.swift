@@ -5,7 +5,7 @@ public final class World {
     /// Bounds of a world.
     public enum Limits {
         /// Lines of the trace that are kept.
-        public static var traceLines: Int { 4000 }
+        public static var traceLines: Int { 100_000 }
         /// Events at one instant; more means that something runs in circles.
         static var eventsAtOnce: Int { 100_000 }
     }

@@ -1,0 +1,91 @@
+public import Bytes
+internal import Control
+internal import IP
+internal import Peering
+public import SansIO
+
+extension Client {
+    public mutating func advance(to now: Instant, into outbox: inout Outbox) {
+        noteTurn(at: now, into: &outbox)
+        pool.advance(to: now, into: &outbox)
+        stub?.advance(to: now)
+        advanceNames(to: now, into: &outbox)
+        advanceAuthorizations(to: now, into: &outbox)
+        let waiting = draining
+        draining = []
+        for id in waiting { drain(id, at: now, into: &outbox) }
+        settle(at: now, into: &outbox)
+    }
+
+    /// What follows from anything that happened: the pool's events, releases, records, deadlines.
+    mutating func settle(at now: Instant, into outbox: inout Outbox) {
+        handleEvents(at: now, into: &outbox)
+        handleRelayEvents(at: now)
+        reportRelayTimes(at: now)
+        releaseNames(at: now, into: &outbox)
+        sendReplies(into: &outbox)
+        stirConnections(into: &outbox)
+        if isDeadlineStale { findDeadline() }
+    }
+
+    /// Queues an output; a full queue is counted.
+    mutating func output(_ output: Output) {
+        if !outputs.append(output) { counters.outputsRefused += 1 }
+    }
+
+    /// Something changed that decisions rest on.
+    mutating func changed() {
+        flows.removeAll()
+        sources.removeAll()
+        computeDeadline()
+    }
+
+    /// The next deadline must be looked for again.
+    mutating func computeDeadline() { isDeadlineStale = true }
+
+    private mutating func findDeadline() {
+        isDeadlineStale = false
+        ownDeadline = nil
+        for id in authorized {
+            let next = authorizations[id]?.nextDeadline(isPortalConnected: isPortalConnected)
+            ownDeadline = Self.earlier(ownDeadline, next)
+        }
+        for key in toldNames {
+            guard let known = names[key], let telling = known.telling else { continue }
+            ownDeadline = Self.earlier(ownDeadline, telling.nextSend)
+            if known.state == .unanswered(isGranted: false), !known.wasActive {
+                ownDeadline = Self.earlier(ownDeadline, telling.patienceEnd)
+            }
+        }
+        ownDeadline = Self.earlier(ownDeadline, relays.timesDue)
+        for gateway in gateways { ownDeadline = Self.earlier(ownDeadline, gateway.nextCall) }
+    }
+
+    private mutating func advanceAuthorizations(to now: Instant, into outbox: inout Outbox) {
+        guard let deadline = ownDeadline, deadline <= now else { return }
+        computeDeadline()
+        var hasEnded = false
+        for id in authorized {
+            guard let authorization = authorizations[id] else { continue }
+            if let lease = authorization.lease, lease.endsAt <= now {
+                stirConnections(by: lease.gateway, at: now)
+                authorizations[id]?.lease = nil
+                hasEnded = true
+            }
+            if let standby = authorization.standby, standby.endsAt <= now {
+                authorizations[id]?.standby = nil
+                hasEnded = true
+            }
+            if let denial = authorization.denial, denial.until <= now {
+                authorizations[id]?.denial = nil
+            }
+            refuseExpired(id, at: now, into: &outbox)
+            if !authorization.held.isEmpty { kick(id, at: now) }
+        }
+        callForHelp(at: now)
+        if hasEnded {
+            changed()
+            forgetUnused(at: now, into: &outbox)
+        }
+    }
+}

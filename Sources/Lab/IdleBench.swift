@@ -1,0 +1,130 @@
+internal import Foundation
+
+/// A thousand connected clients that have nothing to say: what that costs their gateway.
+///
+/// The clients are real cores with sessions of their own at a real portal, in one process
+/// (`culvert lab crowd`); the gateway is the real role. Processor time is the kernel's account of
+/// the gateway's process; keepalives are the datagrams that the crowd counts.
+public struct IdleBench {
+    /// The share of one processor that the gateway may use.
+    public static let goal = 0.01
+
+    private let executable: String
+    private let clients: Int
+    private let minutes: Double
+
+    public init(executable: String, clients: Int, minutes: Double) {
+        (self.executable, self.clients, self.minutes) = (executable, clients, minutes)
+    }
+
+    /// Runs it and prints a line.
+    ///
+    /// - Returns: The share of one processor that the gateway used.
+    /// - Throws: ``LabError`` when not all clients connect, or some go.
+    @discardableResult
+    public func run(say: (String) -> Void) throws -> Double {
+        let network = try Network(name: "cvidle")
+        defer { network.remove() }
+        let roles = Roles(executable: executable)
+        let portal = try network.host("portal")
+        try portal.bridge(addresses: ["203.0.113.10/24"])
+        let hosts = try [("gateway", 20), ("crowd", 30)].map { title, number in
+            let host = try network.host(title)
+            try network.attach(host, to: portal, addresses: ["203.0.113.\(number)/24"])
+            try host.resolvers("nameserver 203.0.113.10\n")
+            return host
+        }
+        let (gatewayHost, crowdHost) = (hosts[0], hosts[1])
+        _ = try Servers.unbound(
+            on: portal,
+            listening: ["203.0.113.10"],
+            records: ["portal.example. 60 IN A 203.0.113.10"]
+        )
+        _ = try roles.portal(on: portal)
+        let people = (0..<(clients + 249) / 250).map { "person\($0)@example.com" }
+        try roles.apply(Self.configuration(people), portal: portal)
+        let gateway = try roles.gateway(on: gatewayHost, site: "headquarters", portal: portal)
+        var words = [
+            executable, "lab", "crowd", "--count", "\(clients)", "--address", "203.0.113.30",
+            "--target", "10.20.0.80",
+        ]
+        for (index, person) in people.enumerated() {
+            let token = try roles.ask(portal: portal, "token", "--client", person)
+            words += ["--token-file", try crowdHost.write("\(index).token", token)]
+        }
+        let crowd = try crowdHost.start("crowd", words)
+        try crowd.waitForOutput("connected=\(clients) ", seconds: 180)
+        say("idle: \(clients) clients are connected; \(Int(minutes * 60)) s of silence begin")
+        // What connecting left to do is done by then.
+        _ = Lab.waits(seconds: 30) { !crowd.isRunning }
+        let (before, sentBefore) = (try Self.processorSeconds(gateway), try counts(crowd))
+        let start = ContinuousClock.now
+        _ = Lab.waits(seconds: minutes * 60) { !crowd.isRunning || !gateway.isRunning }
+        let seconds = (ContinuousClock.now - start).inSeconds
+        let share = (try Self.processorSeconds(gateway) - before) / seconds
+        let sentAfter = try counts(crowd)
+        let datagrams = sentAfter.sent - sentBefore.sent
+        say(
+            String(
+                format: "| idle, %d clients, %.0f s | %.2f %% of a core | goal < %.0f %% | %@ |",
+                clients,
+                seconds,
+                share * 100,
+                Self.goal * 100,
+                share < Self.goal ? "met" : "missed"
+            )
+        )
+        say(
+            String(
+                format: "datagrams of clients %d (%.2f a client and 25 s), to clients %d",
+                datagrams,
+                Double(datagrams) / Double(clients) / (seconds / 25),
+                sentAfter.received - sentBefore.received
+            )
+        )
+        guard sentAfter.connected == clients else {
+            throw LabError("Only \(sentAfter.connected) clients are connected at the end.")
+        }
+        return share
+    }
+
+    private static func configuration(_ people: [String]) -> String {
+        """
+        account: Example
+        sites:
+          - name: headquarters
+        resources:
+          - name: Network
+            address: 10.20.0.0/24
+            site: headquarters
+        groups:
+          - name: Everybody
+            members: [\(people.joined(separator: ", "))]
+        policies:
+          - group: Everybody
+            resource: Network
+
+        """
+    }
+
+    /// User and system time of a process, in seconds.
+    private static func processorSeconds(_ program: Running) throws -> Double {
+        let path = "/proc/\(program.identifier)/stat"
+        guard let stat = try? String(contentsOfFile: path, encoding: .utf8),
+            let end = stat.lastIndex(of: ")")
+        else { throw LabError("\(program.title) is gone: \(program.output.suffix(1_000))") }
+        let fields = stat[end...].split(separator: " ").dropFirst().map { Double($0) ?? 0 }
+        return (fields[11] + fields[12]) / 100
+    }
+
+    private func counts(_ crowd: Running) throws -> (connected: Int, sent: Int, received: Int) {
+        let numbers = crowd.output.split(separator: "\n").last?.split(
+            whereSeparator: \.isWhitespace
+        )
+        .compactMap { $0.split(separator: "=").last.flatMap { Int($0) } }
+        guard let numbers, numbers.count == 3 else {
+            throw LabError("The crowd says nothing: \(crowd.output.suffix(500))")
+        }
+        return (numbers[0], numbers[1], numbers[2])
+    }
+}

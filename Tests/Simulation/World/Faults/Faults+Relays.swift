@@ -1,0 +1,79 @@
+internal import Control
+internal import SansIO
+
+// Relays that go, return, or cannot be reached.
+extension Faults {
+    private func idleRelay() -> RelayHost? {
+        guard !scene.relays.isEmpty, !isPathBusy, !isClientBusy else { return nil }
+        let relay = world.pick(scene.relays)
+        return busyRelays.contains(relay.id) ? nil : relay
+    }
+
+    /// Whether another relay stands in.
+    private func hasOther(than relay: RelayHost) -> Bool {
+        scene.relays.contains {
+            $0 !== relay && $0.isRunning && !busyRelays.contains($0.id) && $0.seat.isOnline
+        }
+    }
+
+    /// Whether nobody needs a relay where the client is now.
+    var isDirectEverywhere: Bool {
+        scene.gateways.allSatisfy {
+            Theory.isDirect(scene.client.place.settings, $0.place.settings)
+        }
+    }
+
+    func crashRelay() {
+        guard let relay = idleRelay() else { return }
+        let fault = begin(relay, "a relay is killed")
+        relay.kill(noticedAfter: world.between(.zero, .seconds(30)))
+        comesBack(relay, after: world.between(.milliseconds(200), .seconds(120)), fault)
+    }
+
+    func stopRelay() {
+        guard let relay = idleRelay() else { return }
+        let fault = begin(relay, "a relay stops")
+        relay.kill(noticedAfter: .zero)
+        comesBack(relay, after: world.between(.seconds(1), .seconds(60)), fault)
+    }
+
+    private func begin(_ relay: RelayHost, _ words: String) -> Calm.Disturbance {
+        let isServed = hasOther(than: relay) || isDirectEverywhere
+        busyRelays.append(relay.id)
+        let fault = calm.begin(words, endsStreams: !isServed)
+        if isServed { calm.heal(fault, withinOfNextPacket: pathBound) }
+        return fault
+    }
+
+    private func comesBack(_ relay: RelayHost, after pause: Duration, _ fault: Calm.Disturbance) {
+        world.after(pause) { [self] in
+            relay.start()
+            world.note("-- \(relay.id) is back")
+            healWhenBack(relay, fault)
+        }
+    }
+
+    private func healWhenBack(_ relay: RelayHost, _ fault: Calm.Disturbance) {
+        guard relay.seat.isOnline, portal.clientDevice.isOnline else {
+            world.after(.milliseconds(100)) { [self] in healWhenBack(relay, fault) }
+            return
+        }
+        busyRelays.removeAll { $0 == relay.id }
+        guard fault.end == nil, !fault.isHealing else { return }
+        calm.heal(fault, withinOfNextPacket: Bounds.gateway + portalTrip * 2 + pathBound)
+    }
+
+    /// Nothing passes between a relay and one of those that use it.
+    func partitionRelay() {
+        guard let relay = idleRelay() else { return }
+        let other = world.pick([scene.client.place] + scene.gateways.map(\.place)).network
+        let length = world.between(.milliseconds(100), .seconds(world.pick([1, 3, 20, 200])))
+        let fault = begin(relay, "no path between \(relay.id) and \(other.name)")
+        scene.internet.setCut(true, between: other, and: relay.place.network)
+        world.after(length) { [self] in
+            scene.internet.setCut(false, between: other, and: relay.place.network)
+            world.note("-- the path to the relay is back")
+            healWhenBack(relay, fault)
+        }
+    }
+}

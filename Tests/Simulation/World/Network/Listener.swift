@@ -1,0 +1,51 @@
+internal import Bytes
+internal import IP
+internal import STUN
+internal import WireGuard
+
+/// Somebody on the way: reads every datagram that a host sends, and keeps some.
+///
+/// It fails the world for a datagram that is of no protocol of ours, or that shows what is inside.
+final class Listener {
+    /// Openers are short and hold nothing (the gateway's own limit).
+    private let openerByteCount = 8
+    private unowned let internet: Internet
+    /// What could be sent again, from elsewhere.
+    private var overheard: (bytes: [UInt8], target: Endpoint)?
+
+    init(_ internet: Internet, in world: World) {
+        self.internet = internet
+        internet.inspect = { [unowned self] bytes, sender, remote in
+            let kind = words(bytes)
+            world.note("\(sender.name) sends \(kind ?? "something"), \(bytes.count), to \(remote)")
+            if sender.name == "client", bytes.count > 64, MessageKind(of: bytes.rawSpan) != nil {
+                overheard = (bytes, remote)
+            }
+            guard kind != nil else { return "a datagram of no protocol of ours" }
+            return ProbePayload.shows(in: bytes) ? "what is inside unencrypted" : nil
+        }
+    }
+
+    /// What a datagram is; nil when it should not be there.
+    private func words(_ bytes: [UInt8]) -> String? {
+        if STUNMessage.isSTUN(bytes.rawSpan) { return "STUN" }
+        if let kind = MessageKind(of: bytes.rawSpan) { return "\(kind)" }
+        if isOpener(bytes[...]) { return "opener" }
+        guard let data = try? ChannelData(bytes.rawSpan) else { return nil }
+        let inner = data.data
+        if let kind = MessageKind(of: inner) { return "relayed \(kind)" }
+        return isOpener(inner.array[...]) ? "relayed opener" : nil
+    }
+
+    private func isOpener(_ bytes: ArraySlice<UInt8>) -> Bool {
+        bytes.count == openerByteCount && bytes.allSatisfy { $0 == 0 }
+    }
+
+    /// Sends again what the client sent, from an endpoint of his own: what never arrived would be
+    /// news, from wherever it comes.
+    func replay() {
+        guard let overheard else { return }
+        let stranger = Endpoint(IPAddress(ipv4: 0xcb00_71fa), port: 40_000)
+        internet.forge(overheard.bytes, from: stranger, to: overheard.target)
+    }
+}
