@@ -23,7 +23,7 @@ test: setup format-check debug unit release simulate fuzz end-to-end ## every te
 bench: setup release ## side by side with peers (ONLY=tunnel, setup or idle)
 	@$(CULVERT) lab bench $(ONLY)
 
-lab-long: setup release ## every network fault at length, and a night of 30 minutes: 50 minutes
+lab-long: setup release ## every network fault at length, and a night of 30 minutes: 45 minutes
 	@$(CULVERT) lab run --long
 	@$(CULVERT) lab run --long overnight
 
@@ -51,7 +51,9 @@ release:
 	@$(SWIFT_BUILD) -c release --static-swift-stdlib --scratch-path .build-release --product culvert-simulate
 
 simulate: release
-	@$(RELEASE)/culvert-simulate $(if $(SEED),--seed $(SEED),--seeds 50)
+	@$(RELEASE)/culvert-simulate $(if $(SEED),--seed $(SEED) --verbose,--seeds 50 --every-fault)
+	@$(RELEASE)/culvert-simulate --mistake all
+	@$(RELEASE)/culvert-simulate --connectivity --check docs/connectivity.md
 
 end-to-end: debug release
 	@CULVERT=$(CULVERT) swift test --skip-build --no-parallel --filter EndToEnd

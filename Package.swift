@@ -62,7 +62,7 @@ func products(_ names: [String], of package: String) -> Dependencies {
 let protocols: Dependencies = [
     "Bytes", "SansIO", "Ciphers", "IP", "DNS", "WireGuard", "STUN",
 ]
-let roleParts: Dependencies = protocols + ["Peering", "Control"]
+let roleParts: Dependencies = protocols + ["Peering", "Control", "RelayUse"]
 
 let pure: [Target] = [
     module("Bytes"),
@@ -77,6 +77,7 @@ let pure: [Target] = [
 
     module("Peering", ["Bytes", "SansIO", "Ciphers", "IP", "WireGuard", "STUN"]),
     module("Control", ["Bytes", "SansIO", "IP"]),
+    module("RelayUse", ["Bytes", "SansIO", "IP", "STUN", "Peering", "Control"]),
 
     module("Policy", ["Bytes", "SansIO", "IP", "DNS", "Control"]),
     module("Client", roleParts),
@@ -160,6 +161,7 @@ let unitTests: [Target] = [
     tests("PeeringTests", protocols + ["Peering"]),
     tests("ControlTests", ["Bytes", "SansIO", "IP", "Control"], exclude: ["Samples"]),
     tests("PolicyTests", ["Bytes", "SansIO", "IP", "DNS", "Control", "Policy"]),
+    tests("RelayUseTests", roleParts),
     tests("ClientTests", roleParts + ["Client"]),
     tests("GatewayTests", roleParts + ["Gateway"]),
     tests("LinuxTests", ["CLinux", "Bytes", "SansIO", "IP", "Linux"]),

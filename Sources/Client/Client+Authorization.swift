@@ -42,10 +42,11 @@ extension Client {
         if let lease = authorization.lease, lease.endsAt > now,
             let gateway = gateways.first(where: { $0.id == lease.gateway })
         {
-            guard gateway.health == .lost else { return }
-            // It may come back before the portal finds another one.
+            guard gateway.health != .connected else { return }
+            // It may come back before the portal finds another one; and an attempt that was given
+            // up, since nobody asked for it any more, begins anew.
             pool.probe(gateway.peer, at: now)
-            guard !hasStandby(authorization, at: now), isPortalConnected,
+            guard gateway.health == .lost, !hasStandby(authorization, at: now), isPortalConnected,
                 authorization.requestEarliest(now) <= now
             else { return }
             // Where there is no other one, the portal can make this one open its NAT.
@@ -133,6 +134,7 @@ extension Client {
             authorizations[id] = authorization
             return
         }
+        expectAnswer(of: gateway.id, at: now)
         let lease = Authorization.Lease(
             id: message.lease.id,
             gateway: gateway.id,
@@ -143,6 +145,7 @@ extension Client {
             forgetNames(of: gateway.peer, for: id)
         }
         if isBeside(authorization.lease, gateway.id, request, at: now) {
+            if let old = authorization.standby, old.id != lease.id { release([old.id]) }
             authorization.standby = lease
         } else {
             if let old = authorization.lease, old.gateway != lease.gateway {
@@ -163,7 +166,7 @@ extension Client {
         retellNames(of: id, at: gateway.peer, at: now, into: &outbox)
         output(.event(.authorized(id, gateway.id)))
         changed()
-        promote(id, at: now)
+        _ = promote(id, at: now)
         drain(id, at: now, into: &outbox)
         forgetUnused(at: now, into: &outbox)
     }
@@ -182,17 +185,28 @@ extension Client {
     }
 
     /// Packets take the stand-by lease as soon as its gateway is heard and the first one is not.
-    mutating func promote(_ id: ResourceID, at now: Instant) {
+    ///
+    /// - Returns: Whether they do now.
+    mutating func promote(_ id: ResourceID, at now: Instant) -> Bool {
         guard var authorization = authorizations[id], let standby = authorization.standby,
             standby.endsAt > now,
-            gateways.contains(where: {
-                $0.id == standby.gateway && $0.health == .connected && !$0.isSuspect
-            })
-        else { return }
+            let next = gateways.first(where: { $0.id == standby.gateway }),
+            next.health == .connected, !next.isSuspect
+        else { return false }
         if let lease = authorization.lease, lease.endsAt > now,
-            gateways.contains(where: { $0.id == lease.gateway && $0.health != .lost })
+            let current = gateways.first(where: { $0.id == lease.gateway })
         {
-            return
+            guard current.health == .lost else { return false }
+            // When nobody is heard the fault is ours: whoever is heard first serves.
+            guard hasHeard(next, since: current.suspectSince) else {
+                isStandbyAwaited = true
+                let isAsked = standbyAskedAt.map { $0.duration(to: now) < Limits.standbyInterval }
+                if isAsked != true {
+                    standbyAskedAt = now
+                    pool.probe(next.peer, at: now)
+                }
+                return false
+            }
         }
         if let old = authorization.lease {
             release([old.id])
@@ -205,6 +219,12 @@ extension Client {
         authorization.lastGateway = standby.gateway
         authorizations[id] = authorization
         changed()
+        return true
+    }
+
+    private func hasHeard(_ gateway: GatewayOnClient, since start: Instant?) -> Bool {
+        guard let start else { return true }
+        return pool.status(of: gateway.peer)?.lastHeard.map { $0 >= start } ?? false
     }
 
     /// Tells the portal of leases that are not needed any more.
@@ -226,7 +246,7 @@ extension Client {
         let denial = Authorization.Denial(
             refusal: message.refusal,
             failed: message.failed,
-            until: now.advanced(by: Self.denialLifetime(of: message.refusal))
+            until: now.advanced(by: Self.denialLifetime(of: message.refusal, request))
         )
         authorization.lastDenial = denial
         // Only those left out are there: the next request may be for them again.
@@ -250,9 +270,16 @@ extension Client {
         drain(id, at: now, into: &outbox)
     }
 
-    /// A portal in trouble is asked again sooner than one that decided.
-    private static func denialLifetime(of refusal: Control.Refusal) -> Duration {
+    /// A portal in trouble is asked again sooner than one that decided, and so is one that knows of
+    /// no gateway but those that we left out.
+    private static func denialLifetime(
+        of refusal: Control.Refusal,
+        _ request: Authorization.Request
+    ) -> Duration {
         let whole = Authorization.Limits.denialLifetime
+        if refusal.code == .offline, request.message.withoutGateway?.isEmpty == false {
+            return Authorization.Limits.requestInterval
+        }
         switch refusal.kind {
         case .retry: return Authorization.Limits.requestInterval
         case .retryAfter:

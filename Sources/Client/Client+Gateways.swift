@@ -2,6 +2,7 @@ internal import Bytes
 internal import Control
 internal import IP
 internal import Peering
+internal import RelayUse
 internal import SansIO
 internal import WireGuard
 
@@ -18,11 +19,10 @@ extension Client {
         guard let publicKey = Key(copying: told.publicKey.bytes.rawSpan),
             let presharedKey = Key(copying: told.presharedKey.bytes.rawSpan)
         else { return nil }
-        let candidates = Self.candidates(told.candidates)
         let configuration = PeerConfiguration(
             publicKey: publicKey,
             presharedKey: presharedKey,
-            candidates: candidates
+            candidates: told.candidates.map { Peering.Candidate($0) }
         )
         if gateways.contains(where: { $0.id == told.id && $0.publicKey != publicKey }) {
             remove(told.id, goodbye: nil, at: now, into: &outbox)
@@ -37,7 +37,7 @@ extension Client {
             peer: peer
         )
         if let place = gateways.firstIndex(where: { $0.id == told.id }) {
-            gateway.isSuspect = gateways[place].isSuspect
+            gateway.suspectSince = gateways[place].suspectSince
             gateway.lostAt = gateways[place].lostAt
             gateway.connectedSince = gateways[place].connectedSince
             gateway.pathSince = gateways[place].pathSince
@@ -53,19 +53,6 @@ extension Client {
             gateways.append(gateway)
         }
         return gateway
-    }
-
-    static func candidates(_ told: [Control.Candidate]) -> [Peering.Candidate] {
-        told.map { candidate in
-            let kind: Peering.Candidate.Kind =
-                switch candidate.kind {
-                case .host: .host
-                case .serverReflexive: .serverReflexive
-                case .relayed: .relayed
-                case .peerReflexive: .peerReflexive
-                }
-            return Peering.Candidate(kind, candidate.endpoint)
-        }
     }
 
     func gatewayPlace(of peer: PeerIndex) -> Int? { gateways.firstIndex { $0.peer == peer } }
@@ -138,6 +125,7 @@ extension Client {
                 guard let place = gatewayPlace(of: peer) else { break }
                 gateways[place].pathSince = now
                 counters.pathChanges += 1
+                resendNames(to: peer, at: now, into: &outbox)
             case .unknownKey: break
             }
         }
@@ -150,29 +138,29 @@ extension Client {
     ) {
         guard let place = gatewayPlace(of: peer) else { return }
         gateways[place].health = .connected
-        gateways[place].isSuspect = false
+        gateways[place].suspectSince = nil
         gateways[place].connectedSince = now
+        gateways[place].pathSince = gateways[place].pathSince ?? now
         gateways[place].lostAt = nil
         gateways[place].nextCall = nil
         let id = gateways[place].id
         output(.event(.gatewayConnected(id)))
         forgive(id)
         changed()
-        for key in toldNames where key.peer == peer { sendName(key, at: now, into: &outbox) }
-        promoteAll(to: id, at: now, into: &outbox)
+        resendNames(to: peer, at: now, into: &outbox)
+        promoteAll(at: now, into: &outbox)
         drainAll(of: id, at: now, into: &outbox)
         forgetUnused(at: now, into: &outbox)
     }
 
-    /// Silence: the portal is asked for help. Our own NAT may be what forgot us: relays tell.
+    /// Silence: the portal is asked for help.
     private mutating func distressed(
         _ peer: PeerIndex,
         at now: Instant,
         into outbox: inout Outbox
     ) {
         guard let place = gatewayPlace(of: peer) else { return }
-        if relays.mayRenew(at: now) { pool.renewRelays(at: now, into: &outbox) }
-        gateways[place].isSuspect = true
+        gateways[place].suspectSince = gateways[place].suspectSince ?? now
         counters.distresses += 1
         call(place, at: now)
     }
@@ -196,14 +184,28 @@ extension Client {
         }
     }
 
+    /// A gateway is new: where the portal believes that it is may be where it was.
+    mutating func expectAnswer(of gateway: GatewayID, at now: Instant) {
+        guard let place = gateways.firstIndex(where: { $0.id == gateway }),
+            gateways[place].health == .connecting, gateways[place].nextCall == nil
+        else { return }
+        gateways[place].nextCall = now.advanced(by: Limits.answerPatience)
+        computeDeadline()
+    }
+
     /// Calls again for gateways that are still not heard.
     mutating func callForHelp(at now: Instant) {
         for place in gateways.indices {
             guard let next = gateways[place].nextCall, next <= now else { continue }
+            gateways[place].nextCall = nil
+            computeDeadline()
             if gateways[place].isSuspect {
                 call(place, at: now)
-            } else {
-                gateways[place].nextCall = nil
+            } else if gateways[place].health == .connecting {
+                let gateway = gateways[place].id
+                punch(gateway)
+                guard !inUse(at: gateway, now).isEmpty else { continue }
+                gateways[place].nextCall = now.advanced(by: Limits.punchInterval)
             }
         }
     }
@@ -214,7 +216,7 @@ extension Client {
         into outbox: inout Outbox
     ) {
         guard let place = gatewayPlace(of: peer) else { return }
-        gateways[place].isSuspect = false
+        gateways[place].suspectSince = nil
         if pool.status(of: peer)?.isConnected ?? false { gateways[place].health = .connected }
         let id = gateways[place].id
         gateways[place].lostAt = nil
@@ -228,21 +230,22 @@ extension Client {
         release(released)
         forgive(id)
         changed()
-        promoteAll(to: id, at: now, into: &outbox)
+        resendNames(to: peer, at: now, into: &outbox)
+        promoteAll(at: now, into: &outbox)
         drainAll(of: id, at: now, into: &outbox)
         forgetUnused(at: now, into: &outbox)
     }
 
-    /// What waited for a stand-by gateway to be heard.
-    private mutating func promoteAll(
-        to gateway: GatewayID,
-        at now: Instant,
-        into outbox: inout Outbox
-    ) {
-        for resource in authorized where authorizations[resource]?.standby?.gateway == gateway {
-            promote(resource, at: now)
+    /// What waits for a stand-by gateway to be heard.
+    mutating func promoteAll(at now: Instant, into outbox: inout Outbox) {
+        isStandbyAwaited = false
+        var hasPromoted = false
+        for resource in authorized
+        where authorizations[resource]?.standby != nil && promote(resource, at: now) {
+            hasPromoted = true
             drain(resource, at: now, into: &outbox)
         }
+        if hasPromoted { forgetUnused(at: now, into: &outbox) }
     }
 
     /// Resources leased at a gateway that were used lately, or are waited for.
@@ -263,19 +266,17 @@ extension Client {
     mutating func lose(_ place: Int, at now: Instant, into outbox: inout Outbox) {
         guard gateways[place].health != .lost else { return }
         gateways[place].health = .lost
-        gateways[place].isSuspect = true
+        gateways[place].suspectSince = gateways[place].suspectSince ?? now
         gateways[place].lostAt = now
         let id = gateways[place].id
         let active = inUse(at: id, now)
         changed()
         for resource in authorized {
-            if authorizations[resource]?.standby?.gateway == id {
-                authorizations[resource]?.standby = nil
-                authorizations[resource]?.exclude(id, at: now)
-            }
-            guard authorizations[resource]?.lease?.gateway == id else { continue }
+            // A stand-by stays, too: it may be heard before anybody else.
+            guard authorizations[resource]?.uses(id) == true else { continue }
             authorizations[resource]?.exclude(id, at: now)
-            promote(resource, at: now)
+            guard authorizations[resource]?.lease?.gateway == id else { continue }
+            _ = promote(resource, at: now)
             drain(resource, at: now, into: &outbox)
         }
         if !active.isEmpty { call(place, at: now) }
@@ -306,7 +307,7 @@ extension Client {
             guard authorizations[resource]?.lease?.gateway == id else { continue }
             authorizations[resource]?.lease = nil
             authorizations[resource]?.requestedAt = nil
-            promote(resource, at: now)
+            _ = promote(resource, at: now)
             if isGone, active.contains(resource), isPortalConnected,
                 authorizations[resource]?.lease == nil
             {

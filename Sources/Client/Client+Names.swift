@@ -86,16 +86,26 @@ extension Client {
                 proxies: known.proxies
             )
         )
-        let outcome = pool.send(frame, to: key.peer, at: now, into: &outbox)
-        let gaps = NameOnGateway.Limits.resendGaps
-        telling.nextSend = now.advanced(by: gaps[min(telling.sends, gaps.count - 1)])
-        if outcome == .connecting {
-            // While there is no session, patience has not begun.
-            telling.since = now
+        if pool.send(frame, to: key.peer, at: now, into: &outbox) == .connecting {
+            telling.nextSend = nil
         } else {
+            // Patience begins with the session.
+            if telling.nextSend == nil { telling.since = now }
+            let gaps = NameOnGateway.Limits.resendGaps
+            telling.nextSend = now.advanced(by: gaps[min(telling.sends, gaps.count - 1)])
             telling.sends += 1
         }
         names[key]?.telling = telling
+        computeDeadline()
+    }
+
+    /// A gateway is heard, by another path or again: what it did not answer may never have reached
+    /// it, and patience begins anew.
+    mutating func resendNames(to peer: PeerIndex, at now: Instant, into outbox: inout Outbox) {
+        for key in toldNames where key.peer == peer {
+            names[key]?.telling?.since = now
+            sendName(key, at: now, into: &outbox)
+        }
     }
 
     /// A gateway said what became of a name.
@@ -181,6 +191,7 @@ extension Client {
     mutating func advanceNames(to now: Instant, into outbox: inout Outbox) {
         for key in toldNames {
             guard let known = names[key], let telling = known.telling else { continue }
+            guard let nextSend = telling.nextSend else { continue }
             if known.state == .unanswered(isGranted: false), !known.wasActive,
                 telling.patienceEnd <= now
             {
@@ -189,12 +200,11 @@ extension Client {
                 giveUp(key)
                 changed()
                 drain(known.resource, at: now, into: &outbox)
-            } else if telling.nextSend <= now {
+            } else if nextSend <= now {
                 if telling.sends >= NameOnGateway.Limits.sends {
                     giveUp(key)
                 } else {
                     sendName(key, at: now, into: &outbox)
-                    computeDeadline()
                 }
             }
         }

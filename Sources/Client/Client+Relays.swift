@@ -2,6 +2,7 @@ internal import Bytes
 internal import Control
 internal import IP
 internal import Peering
+internal import RelayUse
 internal import SansIO
 internal import STUN
 
@@ -45,7 +46,7 @@ extension Client {
         into outbox: inout Outbox
     ) {
         guard let list, list != relays.list else { return }
-        for id in relays.take(list, at: now) { output(.disconnectRelay(id)) }
+        relays.take(list, at: now)
         pool.setRelays(list.map { TURNServer($0) }, at: now, into: &outbox)
         computeDeadline()
     }
@@ -59,6 +60,15 @@ extension Client {
     ) {
         guard relays.isKnown(id) else { return output(.disconnectRelay(id)) }
         pool.setRelayStream(id.text, bridge: bridge, at: now, into: &outbox)
+    }
+
+    /// Ends streams to relays that were not dealt again.
+    mutating func leaveRelays(at now: Instant, into outbox: inout Outbox) {
+        while let id = relays.popLeft(at: now) {
+            pool.setRelayStream(id.text, bridge: nil, at: now, into: &outbox)
+            output(.disconnectRelay(id))
+            computeDeadline()
+        }
     }
 
     /// Handles all that the pool has to say of relays and of our own candidates.
@@ -111,37 +121,5 @@ extension Client {
         defer { lastTurn = now }
         guard let lastTurn, lastTurn.duration(to: now) >= Limits.sleep else { return }
         pool.renewRelays(at: now, into: &outbox)
-    }
-}
-
-extension Control.Candidate {
-    /// The same candidate, as the portal is told of it.
-    init(_ candidate: Peering.Candidate) {
-        self.init(kind: Kind(candidate.kind), endpoint: candidate.endpoint)
-    }
-}
-
-extension Control.Candidate.Kind {
-    /// The same kind, as the portal is told of it.
-    init(_ kind: Peering.Candidate.Kind) {
-        self =
-            switch kind {
-            case .host: .host
-            case .serverReflexive: .serverReflexive
-            case .relayed: .relayed
-            case .peerReflexive: .peerReflexive
-            }
-    }
-}
-
-extension TURNServer {
-    /// The relay as the connections know it.
-    init(_ relay: RelayForRole) {
-        self.init(
-            id: relay.id.text,
-            endpoints: relay.udp,
-            username: relay.username,
-            password: relay.password
-        )
     }
 }

@@ -116,7 +116,7 @@ extension Client {
         }
         let way = Way(peer: gateway.peer, slot: slot, resource: id, end: lease.endsAt)
         guard slot >= 0 else { return .send(way) }
-        return routeToTold(way, id, at: now, into: &outbox)
+        return routeToTold(way, header, id, at: now, into: &outbox)
     }
 
     /// The gateway is not heard, or not yet: packets wait. Where that has lasted for long and the
@@ -139,6 +139,7 @@ extension Client {
     /// A name must be known to its gateway before packets for it make sense there.
     private mutating func routeToTold(
         _ way: Way,
+        _ header: PacketHeader,
         _ id: ResourceID,
         at now: Instant,
         into outbox: inout Outbox
@@ -160,6 +161,8 @@ extension Client {
                 tell(key, of: id, isGranted: false, at: now, into: &outbox)
                 return .hold(id)
             }
+            // Sessions of before keep their address: the gateway knows which these are.
+            if known.wasActive, !header.opensConnection { return .send(way) }
             counters.unreachable += 1
             return .refuse(status == .nameMismatch ? .prohibited : .hostUnreachable)
         }
@@ -174,6 +177,9 @@ extension Client {
 extension PacketHeader {
     /// An error about a packet, or the reset of a connection.
     var endsFlow: Bool { isICMPError || isTCP && tcpFlags.contains(.rst) }
+
+    /// The first segment of a TCP connection.
+    var opensConnection: Bool { isTCP && tcpFlags.contains(.syn) }
 
     /// A segment of a TCP connection that is past its first one.
     var isRunningTCP: Bool { isTCP && !tcpFlags.contains(.syn) }

@@ -2,6 +2,7 @@ public import Bytes
 public import Control
 public import IP
 internal import Peering
+internal import RelayUse
 public import SansIO
 
 extension Client {

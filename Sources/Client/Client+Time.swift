@@ -2,6 +2,7 @@ public import Bytes
 internal import Control
 internal import IP
 internal import Peering
+internal import RelayUse
 public import SansIO
 
 extension Client {
@@ -21,7 +22,9 @@ extension Client {
     mutating func settle(at now: Instant, into outbox: inout Outbox) {
         handleEvents(at: now, into: &outbox)
         handleRelayEvents(at: now)
+        leaveRelays(at: now, into: &outbox)
         reportRelayTimes(at: now)
+        if isStandbyAwaited { promoteAll(at: now, into: &outbox) }
         releaseNames(at: now, into: &outbox)
         sendReplies(into: &outbox)
         stirConnections(into: &outbox)
@@ -51,13 +54,15 @@ extension Client {
             ownDeadline = Self.earlier(ownDeadline, next)
         }
         for key in toldNames {
-            guard let known = names[key], let telling = known.telling else { continue }
-            ownDeadline = Self.earlier(ownDeadline, telling.nextSend)
+            guard let known = names[key], let telling = known.telling,
+                let nextSend = telling.nextSend
+            else { continue }
+            ownDeadline = Self.earlier(ownDeadline, nextSend)
             if known.state == .unanswered(isGranted: false), !known.wasActive {
                 ownDeadline = Self.earlier(ownDeadline, telling.patienceEnd)
             }
         }
-        ownDeadline = Self.earlier(ownDeadline, relays.timesDue)
+        ownDeadline = Self.earlier(ownDeadline, relays.nextDeadline)
         for gateway in gateways { ownDeadline = Self.earlier(ownDeadline, gateway.nextCall) }
     }
 

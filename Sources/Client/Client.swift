@@ -2,7 +2,8 @@ internal import Bytes
 public import Control
 internal import DNS
 internal import IP
-internal import Peering
+public import Peering
+internal import RelayUse
 public import SansIO
 public import WireGuard
 
@@ -26,6 +27,12 @@ public struct Client: ~Copyable, PacketMachine {
         static var records: Int { 4096 }
         /// Between two calls for the portal's help with a gateway that is not heard.
         static var callInterval: Duration { .seconds(2) }
+        /// A new gateway that has not answered for this long is asked for through the portal, and
+        /// again after the second.
+        static var answerPatience: Duration { .milliseconds(400) }
+        static var punchInterval: Duration { .seconds(1) }
+        /// Between two questions to a stand-by gateway that has not been heard lately.
+        static var standbyInterval: Duration { .milliseconds(500) }
         /// A pause between two turns that is taken for a sleep of the host.
         static var sleep: Duration { .seconds(60) }
     }
@@ -64,6 +71,10 @@ public struct Client: ~Copyable, PacketMachine {
     /// Names whose answer is waited for.
     var toldNames: [NameKey] = []
     var epoch: UInt64 = 0
+    /// Whether a stand-by gateway is only to be heard before packets take its lease.
+    var isStandbyAwaited = false
+    /// When one was last asked to say something.
+    var standbyAskedAt: Instant?
     /// Resources whose packets found no room in the outbox, or wait for nothing any more.
     var draining: [ResourceID] = []
 
@@ -96,6 +107,9 @@ public struct Client: ~Copyable, PacketMachine {
         self.random = random
         savedNames = names
     }
+
+    /// What the connections dropped, and why, since the start.
+    public var connectionCounters: PeerCounters { pool.counters }
 
     /// What gateways know us by; made anew with each client.
     public var publicKey: Key { pool.publicKey }

@@ -23,12 +23,14 @@ struct GatewayOnClient {
     var peer: PeerIndex
     var health = Health.connecting
     /// Whether it is in distress: another gateway is being asked for.
-    var isSuspect = false
+    var isSuspect: Bool { suspectSince != nil }
     /// Since when there is a session, and since when packets take the path that they take.
     var connectedSince: Instant?
     var pathSince: Instant?
     /// When nothing was heard for so long that it was given up.
     var lostAt: Instant?
+    /// Since when it has been in distress.
+    var suspectSince: Instant?
     /// When the portal's help is asked for again, while it is in distress and in use.
     var nextCall: Instant?
 }
@@ -70,7 +72,8 @@ struct NameOnGateway {
         /// When there was first a session to tell it by.
         var since: Instant
         var sends = 0
-        var nextSend: Instant
+        /// Nil: as soon as there is a session.
+        var nextSend: Instant?
     }
 
     var resource: ResourceID

@@ -127,11 +127,9 @@ public struct APIClient: Sendable {
         }
         defer { deadline.cancel() }
         return try await connection.executeThenClose { inbound, outbound in
-            try await outbound.write(.head(head))
-            if !body.isEmpty {
-                try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: body))))
-            }
-            try await outbound.write(.end(nil))
+            let bytes = IOData.byteBuffer(ByteBuffer(bytes: body))
+            // Who answers early may have hung up before all was written: the answer counts.
+            try? await outbound.write(contentsOf: [.head(head), .body(bytes), .end(nil)])
             var status: Int?
             var received = Data()
             for try await part in inbound {

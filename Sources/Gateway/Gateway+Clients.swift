@@ -3,6 +3,7 @@ internal import Control
 internal import DNS
 internal import IP
 internal import Peering
+internal import RelayUse
 internal import SansIO
 internal import WireGuard
 
@@ -126,19 +127,5 @@ extension Gateway {
         clients[slot] = nil
         watchLeases(slot)
         outputs.append(.event(.clientRemoved(client.id)))
-    }
-}
-
-extension Peering.Candidate {
-    /// The same candidate, as the connections know it.
-    init(_ candidate: Control.Candidate) {
-        let kind: Kind =
-            switch candidate.kind {
-            case .host: .host
-            case .serverReflexive: .serverReflexive
-            case .relayed: .relayed
-            case .peerReflexive: .peerReflexive
-            }
-        self.init(kind, candidate.endpoint)
     }
 }

@@ -3,6 +3,7 @@ internal import Control
 internal import DNS
 internal import IP
 internal import Peering
+internal import RelayUse
 internal import SansIO
 internal import WireGuard
 

@@ -2,6 +2,7 @@ internal import Bytes
 public import Control
 internal import IP
 internal import Peering
+internal import RelayUse
 internal import SansIO
 internal import STUN
 internal import WireGuard
@@ -37,7 +38,7 @@ extension Gateway {
         into outbox: inout Outbox
     ) {
         guard let list, list != relays.list else { return }
-        for id in relays.take(list, at: now) { outputs.append(.disconnectRelay(id)) }
+        relays.take(list, at: now)
         pool.setRelays(list.map { TURNServer($0) }, at: now, into: &outbox)
     }
 
@@ -53,6 +54,14 @@ extension Gateway {
             return
         }
         pool.setRelayStream(id.text, bridge: bridge, at: now, into: &outbox)
+    }
+
+    /// Ends streams to relays that were not dealt again.
+    mutating func leaveRelays(at now: Instant, into outbox: inout Outbox) {
+        while let id = relays.popLeft(at: now) {
+            pool.setRelayStream(id.text, bridge: nil, at: now, into: &outbox)
+            outputs.append(.disconnectRelay(id))
+        }
     }
 
     /// Handles all that the pool has to say of relays and of our own candidates.
@@ -109,37 +118,5 @@ extension Gateway {
         defer { lastTurn = now }
         guard let lastTurn, lastTurn.duration(to: now) >= Limits.sleep else { return }
         pool.renewRelays(at: now, into: &outbox)
-    }
-}
-
-extension Control.Candidate {
-    /// The same candidate, as the portal is told of it.
-    init(_ candidate: Peering.Candidate) {
-        self.init(kind: Kind(candidate.kind), endpoint: candidate.endpoint)
-    }
-}
-
-extension Control.Candidate.Kind {
-    /// The same kind, as the portal is told of it.
-    init(_ kind: Peering.Candidate.Kind) {
-        self =
-            switch kind {
-            case .host: .host
-            case .serverReflexive: .serverReflexive
-            case .relayed: .relayed
-            case .peerReflexive: .peerReflexive
-            }
-    }
-}
-
-extension TURNServer {
-    /// The relay as the connections know it.
-    init(_ relay: RelayForRole) {
-        self.init(
-            id: relay.id.text,
-            endpoints: relay.udp,
-            username: relay.username,
-            password: relay.password
-        )
     }
 }

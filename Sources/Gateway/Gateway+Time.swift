@@ -1,6 +1,7 @@
 public import Bytes
 internal import Control
 internal import Peering
+internal import RelayUse
 public import SansIO
 
 extension Gateway {
@@ -20,7 +21,7 @@ extension Gateway {
         guard !isQueued else { return Instant(nanoseconds: 0) }
         let all = [
             pool.nextDeadline, resolver.nextDeadline, leaseTimers.next, flowDeadline, awayDeadline,
-            earlyDeadline, relays.timesDue, isPortalUp ? reportDeadline : nil,
+            earlyDeadline, relays.nextDeadline, isPortalUp ? reportDeadline : nil,
         ]
         return all.compactMap { $0 }.min()
     }
@@ -31,6 +32,7 @@ extension Gateway {
     mutating func settle(at now: Instant, into outbox: inout Outbox) {
         while let event = pool.pollEvent() { take(event, at: now, into: &outbox) }
         handleRelayEvents(at: now)
+        leaveRelays(at: now, into: &outbox)
         reportRelayTimes(at: now)
         serveEarly(at: now, into: &outbox)
         serveReady(at: now, into: &outbox)
@@ -93,10 +95,7 @@ extension Gateway {
         case .lost(let peer):
             // Leases, names and flows stay: the client may come back by another path.
             if let slot = slot(of: peer) { noteDisconnected(slot) { .clientLost($0) } }
-        case .distress:
-            counters.distresses += 1
-            // Our own NAT may be what forgot us: relays tell.
-            if relays.mayRenew(at: now) { pool.renewRelays(at: now, into: &outbox) }
+        case .distress: counters.distresses += 1
         case .pathChanged, .recovered, .unknownKey: break
         }
     }

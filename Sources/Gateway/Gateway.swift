@@ -2,7 +2,8 @@ public import Bytes
 public import Control
 internal import DNS
 internal import IP
-internal import Peering
+public import Peering
+internal import RelayUse
 public import SansIO
 public import WireGuard
 
@@ -31,7 +32,7 @@ public struct Gateway: ~Copyable, PacketMachine {
         /// Networks of the site that are remembered.
         public static var siteNetworks: Int { 4_096 }
         /// Flows whose time is over are looked for so often at most.
-        public static var sweepInterval: Duration { .seconds(1) }
+        public static var sweepInterval: Duration { .seconds(10) }
         /// The portal is told of changed counts so often at most.
         public static var reportInterval: Duration { .seconds(1) }
         /// How long leases live without the portal, before the first welcome says.
@@ -110,6 +111,9 @@ public struct Gateway: ~Copyable, PacketMachine {
         pool = PeerPool(role: .gateway, wallClock: wallClock, random: random.fork())
         resolver = NameResolver(random: random.fork())
     }
+
+    /// What the connections dropped, and why, since the start.
+    public var connectionCounters: PeerCounters { pool.counters }
 
     /// What clients know this run of the gateway by; for hello.
     public var publicKey: Key { pool.publicKey }

@@ -1,6 +1,7 @@
 public import Control
 internal import IP
 internal import Peering
+internal import RelayUse
 public import SansIO
 
 extension Gateway {

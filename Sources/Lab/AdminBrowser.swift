@@ -85,7 +85,7 @@ struct AdminBrowser {
                 server {
                     listen 127.0.0.1:8080;
                     location / {
-                        proxy_pass https://\(DemoNetwork.Address.portal):8443;
+                        proxy_pass https://\(Internet.portal.ipv4):8443;
                         proxy_set_header Host portal.example:8443;
                         proxy_set_header Cookie "\(cookies.joined(separator: "; "))";
                     }

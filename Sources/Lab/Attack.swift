@@ -32,7 +32,7 @@ struct Attack {
     /// - Throws: ``LabError`` when it cannot.
     init(on field: RunningField) throws {
         self.field = field
-        let internet = field.network.internet
+        let internet = field.network.internet.host
         let script = try internet.write("wiretap.py", AttackScript.wiretap)
         wiretap = try internet.start(
             "wiretap",
@@ -48,7 +48,7 @@ struct Attack {
     /// - Throws: ``LabError`` when the attacker's program fails.
     func run(seconds: Double) throws -> [String] {
         wiretap.stop()
-        let internet = field.network.internet
+        let internet = field.network.internet.host
         let script = try internet.write("attack.py", AttackScript.attack)
         let outcome = try internet.run(
             "python3",
@@ -61,7 +61,7 @@ struct Attack {
         guard outcome.code == 0, let line = outcome.output.split(separator: "\n").last,
             let report = try? JSONDecoder().decode(Report.self, from: Data(line.utf8))
         else { throw LabError("The attack failed: \(outcome.output.suffix(2_000))") }
-        return Self.faults(in: report) + bodies() + (try counters())
+        return Self.faults(in: report) + casualties() + (try counters())
     }
 
     private static func faults(in report: Report) -> [String] {
@@ -82,7 +82,7 @@ struct Attack {
     }
 
     /// Who died or grew.
-    private func bodies() -> [String] {
+    private func casualties() -> [String] {
         field.everyRole.compactMap { title, running in
             guard let kilobytes = try? running.residentKilobytes() else { return "\(title) died" }
             let growth = kilobytes - (memoryBefore[title] ?? 0)
@@ -102,7 +102,7 @@ struct Attack {
             ),
             (
                 "gateway", try gateway.run("curl", "-sS", "http://127.0.0.1:9464/metrics").output,
-                refused
+                refused + [#"refused_total{kind="challenged"}"#]
             ),
             (
                 "client",

@@ -15,9 +15,10 @@ enum AttackScript {
                 ports = struct.unpack("!HH", packet[20:24])
                 data = packet[28:]
                 kind = (source, destination, data[0], len(data) if data[0] < 4 else 0)
-                if 53 in ports or data in seen or count[kind] >= 50:
+                known = (destination, data)
+                if 53 in ports or known in seen or count[kind] >= 50 or len(data) > 1400:
                     continue
-                seen.add(data)
+                seen.add(known)
                 count[kind] += 1
                 print(source, ports[0], destination, ports[1], data.hex(), file=out)
         """
@@ -40,7 +41,8 @@ enum AttackScript {
                                 bytes.fromhex(words[4])))
         def captured(kind):
             return [p for p in packets if p[4][:4] == bytes([kind, 0, 0, 0])]
-        initiations, sealed = captured(1), captured(4)
+        sealed = captured(4)
+        initiations = [p for p in captured(1) if p[2] == OFFICE]
         assert initiations and sealed, "nothing was captured"
 
         """
@@ -96,7 +98,7 @@ enum AttackScript {
         def forging():
             kinds = [garbage] * 4 + [replay] * 2 + [forgery] * 2 + [reflection, false_answer]
             while time.monotonic() < end:
-                for kind in kinds + [initiation] * 10:
+                for kind in kinds + [initiation] * 30:
                     kind(None)
                 time.sleep(0.008)
 
@@ -179,7 +181,8 @@ enum AttackScript {
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             link = context.wrap_socket(socket.create_connection((PORTAL, 8443), 5))
-            link.sendall(b"GET /control HTTP/1.1\\r\\nHost: portal.example\\r\\nUpgrade: websocket\\r\\n"
+            link.sendall(b"GET /control HTTP/1.1\\r\\nHost: portal.example\\r\\n"
+                         b"Upgrade: websocket\\r\\n"
                          b"Connection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\n"
                          b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n"
                          b"Authorization: Bearer culvert_nonsense\\r\\n\\r\\n")

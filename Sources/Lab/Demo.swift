@@ -139,8 +139,8 @@ public struct Demo {
         let curl = try world.bob.run("curl", "-sS", "-4", "-m", "5", "http://git.corp.example/")
         guard curl.code == 7, curl.seconds < 1 else {
             throw LabError(
-                "curl ended with \(curl.code) after \(curl.seconds) s: \(curl.output)\nBob's client said:\n"
-                    + file(world.bob, "client.log")
+                "curl ended with \(curl.code) after \(curl.seconds) s: \(curl.output)\n"
+                    + "Bob's client said:\n" + file(world.bob, "client.log")
             )
         }
         show(["curl: exit code 7 after \(Int(curl.seconds * 1000)) ms: \(curl.output.trimmed)"])

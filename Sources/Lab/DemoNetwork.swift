@@ -9,9 +9,6 @@ internal import Foundation
 public final class DemoNetwork {
     /// Addresses that scenarios speak of.
     public enum Address {
-        public static let dns = "203.0.113.53"
-        public static let dnsIPv6 = "2001:db8::53"
-        public static let portal = "203.0.113.10"
         public static let saas = "203.0.113.80"
         public static let gateway = "203.0.113.20"
         public static let gatewayIPv6 = "2001:db8::20"
@@ -75,14 +72,12 @@ public final class DemoNetwork {
     ) throws {
         network = try Network(name: name)
         do {
-            internet = try network.host("internet")
-            try internet.bridge(addresses: ["203.0.113.1/24", "2001:db8::1/64"])
-            try internet.forwards()
-            try internet.must("ip", "-6", "route", "add", "2001:db8:1::/64", "via", "2001:db8::66")
-            dns = try Self.public(network, internet, "dns", 53)
-            portal = try Self.public(network, internet, "portal", 10)
-            saas = try Self.public(network, internet, "saas", 80)
-            gateway = try Self.public(network, internet, "gateway", 20)
+            let internet = try Internet(of: network, localNetworks: [(1, 66)])
+            self.internet = internet.host
+            dns = try internet.host("dns", 53)
+            portal = try internet.host("portal", 10)
+            saas = try internet.host("saas", 80)
+            gateway = try internet.host("gateway", 20)
             site = try network.host("site")
             try site.bridge(addresses: ["10.20.0.80/24", "fd20::80/64"])
             try network.attach(
@@ -91,7 +86,7 @@ public final class DemoNetwork {
                 as: "eth1",
                 addresses: ["10.20.0.1/24", "fd20::1/64"]
             )
-            let router = try Self.public(network, internet, "home", 66)
+            let router = try internet.host("home", 66)
             try router.bridge(addresses: ["192.168.1.1/24", "2001:db8:1::1/64"])
             home = try Router(router, wan: "eth0", lan: "br0", mapping: mapping)
             ada = try Self.private(network, router, "ada", 10, ipv6: laptopsHaveIPv6)
@@ -101,23 +96,6 @@ public final class DemoNetwork {
             network.remove()
             throw error
         }
-    }
-
-    private static func `public`(
-        _ network: Network,
-        _ internet: LabHost,
-        _ title: String,
-        _ number: Int
-    ) throws -> LabHost {
-        let host = try network.host(title)
-        try network.attach(
-            host,
-            to: internet,
-            addresses: ["203.0.113.\(number)/24", "2001:db8::\(number)/64"]
-        )
-        try host.defaultRoutes(["203.0.113.1", "2001:db8::1"])
-        try host.resolvers("nameserver \(Address.dns)\nnameserver \(Address.dnsIPv6)\n")
-        return host
     }
 
     private static func `private`(
@@ -132,23 +110,22 @@ public final class DemoNetwork {
         try network.attach(host, to: router, addresses: addresses)
         try host.defaultRoutes(["192.168.1.1"] + (ipv6 ? ["2001:db8:1::1"] : []))
         try host.resolvers(
-            "# the home router's own words\nnameserver \(Address.dns)\nnameserver \(Address.dnsIPv6)\n"
+            "# the home router's own words\nnameserver \(Internet.resolver.ipv4)\n"
+                + "nameserver \(Internet.resolver.ipv6)\n"
                 + "options timeout:2 attempts:2\n"
         )
         return host
     }
 
     private func startServers() throws {
-        try Servers.unbound(
+        try Internet.serveNames(
             on: dns,
-            listening: [Address.dns, Address.dnsIPv6],
-            records: [
-                "portal.example. 60 IN A 203.0.113.10", "portal.example. 60 IN AAAA 2001:db8::10",
-                "chat.saas.example. 60 IN A 203.0.113.80",
-                "chat.saas.example. 60 IN AAAA 2001:db8::80",
-                "www.saas.example. 60 IN A 203.0.113.80",
-                "www.saas.example. 60 IN AAAA 2001:db8::80",
-            ]
+            records: ["chat", "www"].flatMap {
+                [
+                    "\($0).saas.example. 60 IN A \(Address.saas)",
+                    "\($0).saas.example. 60 IN AAAA 2001:db8::80",
+                ]
+            }
         )
         _ = try Servers.nsd(
             on: site,
@@ -176,7 +153,9 @@ public final class DemoNetwork {
                 .init(name: "www.saas.example", body: "Hello from the public neighbour."),
             ]
         )
-        try gateway.resolvers("nameserver \(Address.site)\nnameserver \(Address.dns)\n")
+        try gateway.resolvers(
+            "nameserver \(Address.site)\nnameserver \(Internet.resolver.ipv4)\n"
+        )
     }
 
     deinit { network.remove() }

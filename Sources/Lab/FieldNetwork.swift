@@ -19,14 +19,13 @@ public final class FieldNetwork: Sendable {
 
     public let plan: FieldPlan
     public let network: Network
-    public let internet: LabHost
     public let portal: LabHost
     public let relays: [LabHost]
     public let home: Router
     public let cafe: Router
     public let ada: LabHost
     public let sites: [Site]
-    private let delayWords: [String]
+    let internet: Internet
 
     /// Bytes of the file that scenarios download.
     public static let bigByteCount = 100 << 20
@@ -43,17 +42,21 @@ public final class FieldNetwork: Sendable {
     /// - Throws: ``LabError`` when a host or a server does not come up.
     public init(name: String, plan: FieldPlan, delayWords: [String], rate: Int) throws {
         self.plan = plan
-        self.delayWords = delayWords
         network = try Network(name: name)
         do {
-            let builder = Builder(network: network, plan: plan, delayWords: delayWords)
-            let internet = try builder.internet()
+            let internet = try Internet(
+                of: network,
+                plan: plan,
+                delayWords: delayWords,
+                localNetworks: [(1, 66), (2, 70), (3, 67), (4, 71)]
+            )
             self.internet = internet
-            let dns = try builder.publicHost("dns", 53, internet)
-            portal = try builder.publicHost("portal", 10, internet)
-            relays = try (1...2).map { try builder.publicHost("relay\($0)", 30 + $0, internet) }
-            home = try builder.router("home", 66, lan: "192.168.1", 1, plan.home, internet)
-            cafe = try builder.router("cafe", 67, lan: "192.168.2", 3, FieldPlan.Access(), internet)
+            let builder = Builder(network: network, plan: plan, internet: internet)
+            let dns = try internet.host("dns", 53)
+            portal = try internet.host("portal", 10)
+            relays = try (1...2).map { try internet.host("relay\($0)", 30 + $0) }
+            home = try builder.router("home", 66, lan: "192.168.1", 1, plan.home)
+            cafe = try builder.router("cafe", 67, lan: "192.168.2", 3, FieldPlan.Access())
             ada = try network.host("ada")
             try builder.join(ada, to: home, lan: "192.168.1", 1)
             var sites = [
@@ -62,8 +65,7 @@ public final class FieldNetwork: Sendable {
                     router: ("office", 70),
                     lan: "10.20.0",
                     2,
-                    gateways: Array(1...plan.gatewayCount),
-                    internet
+                    gateways: Array(1...plan.gatewayCount)
                 )
             ]
             if plan.hasSecondSite {
@@ -73,8 +75,7 @@ public final class FieldNetwork: Sendable {
                         router: ("berlin", 71),
                         lan: "10.30.0",
                         4,
-                        gateways: [plan.gatewayCount + 1],
-                        internet
+                        gateways: [plan.gatewayCount + 1]
                     )
                 )
             }
@@ -92,7 +93,7 @@ public final class FieldNetwork: Sendable {
     /// Takes the client from one local network to another: cable out, cable in, new addresses.
     public func moveClient(to router: Router) throws {
         try ada.must("ip", "link", "del", "eth0")
-        let builder = Builder(network: network, plan: plan, delayWords: delayWords)
+        let builder = Builder(network: network, plan: plan, internet: internet)
         let isCafe = router.host.title == "cafe"
         try builder.join(
             ada,
@@ -118,13 +119,7 @@ public final class FieldNetwork: Sendable {
     }
 
     private static func startServers(_ dns: LabHost, _ sites: [Site], rate: Int) throws {
-        try Servers.unbound(
-            on: dns,
-            listening: ["203.0.113.53", "2001:db8::53"],
-            records: [
-                "portal.example. 60 IN A 203.0.113.10", "portal.example. 60 IN AAAA 2001:db8::10",
-            ]
-        )
+        try Internet.serveNames(on: dns)
         for (index, site) in sites.enumerated() {
             let lan = index == 0 ? "10.20.0" : "10.30.0"
             let unique = index == 0 ? "fd20" : "fd30"
@@ -148,43 +143,16 @@ public final class FieldNetwork: Sendable {
 private struct Builder {
     let network: Network
     let plan: FieldPlan
-    let delayWords: [String]
-
-    func internet() throws -> LabHost {
-        let internet = try network.host("internet")
-        try internet.bridge(addresses: ["203.0.113.1/24", "2001:db8::1/64"])
-        try internet.forwards()
-        for (lan, router) in [(1, 66), (2, 70), (3, 67), (4, 71)] {
-            try internet.must(
-                "ip",
-                "-6",
-                "route",
-                "add",
-                "2001:db8:\(lan)::/64",
-                "via",
-                "2001:db8::\(router)"
-            )
-        }
-        return internet
-    }
-
-    func publicHost(_ title: String, _ number: Int, _ internet: LabHost) throws -> LabHost {
-        let host = try network.host(title)
-        try attach(host, internet, ["203.0.113.\(number)/24", "2001:db8::\(number)/64"])
-        try host.defaultRoutes(["203.0.113.1", "2001:db8::1"])
-        try host.resolvers("nameserver 203.0.113.53\nnameserver 2001:db8::53\n")
-        return host
-    }
+    let internet: Internet
 
     func router(
         _ title: String,
         _ number: Int,
         lan: String,
         _ network6: Int,
-        _ access: FieldPlan.Access,
-        _ internet: LabHost
+        _ access: FieldPlan.Access
     ) throws -> Router {
-        let host = try publicHost(title, number, internet)
+        let host = try internet.host(title, number)
         try host.bridge(addresses: ["\(lan).1/24", "2001:db8:\(network6)::1/64"])
         return try Router(
             host,
@@ -216,7 +184,7 @@ private struct Builder {
             routes.append("2001:db8:\(network6)::1")
             resolvers += "nameserver 2001:db8::53\n"
         }
-        try attach(host, router.host, addresses)
+        try internet.attach(host, to: router.host, addresses)
         try host.defaultRoutes(routes)
         if !keepsResolvers { try host.resolvers(resolvers) }
     }
@@ -226,8 +194,7 @@ private struct Builder {
         router: (title: String, number: Int),
         lan: String,
         _ network6: Int,
-        gateways: [Int],
-        _ internet: LabHost
+        gateways: [Int]
     ) throws -> FieldNetwork.Site {
         let isFirst = name == "headquarters"
         let unique = isFirst ? "fd20" : "fd30"
@@ -236,11 +203,10 @@ private struct Builder {
             router.number,
             lan: lan,
             network6,
-            isFirst ? plan.office : FieldPlan.Access(),
-            internet
+            isFirst ? plan.office : FieldPlan.Access()
         )
         let server = try network.host(isFirst ? "site" : "site2")
-        try attach(server, edge.host, ["\(lan).80/24", "\(unique)::80/64"])
+        try internet.attach(server, to: edge.host, ["\(lan).80/24", "\(unique)::80/64"])
         let hosts = try gateways.map { number in
             let host = try network.host("gateway\(number)")
             var addresses = ["\(lan).\(10 + number)/24", "\(unique)::\(10 + number)/64"]
@@ -250,7 +216,7 @@ private struct Builder {
                 addresses.append("2001:db8:\(network6)::\(10 + number)/64")
                 routes.append("2001:db8:\(network6)::1")
             }
-            try attach(host, edge.host, addresses)
+            try internet.attach(host, to: edge.host, addresses)
             try host.defaultRoutes(routes)
             let publicServer = plan.families.hasIPv4 ? "203.0.113.53" : "2001:db8::53"
             try host.resolvers("nameserver \(lan).80\nnameserver \(publicServer)\n")
@@ -262,16 +228,6 @@ private struct Builder {
             router: edge,
             server: server,
             gateways: hosts
-        )
-    }
-
-    private func attach(_ host: LabHost, _ hub: LabHost, _ addresses: [String]) throws {
-        try network.attach(
-            host,
-            to: hub,
-            addresses: addresses,
-            line: plan.lines[host.title],
-            delayWords: delayWords
         )
     }
 }

@@ -57,13 +57,12 @@ public struct IdleBench {
         say("idle: \(clients) clients are connected; \(Int(minutes * 60)) s of silence begin")
         // What connecting left to do is done by then.
         _ = Lab.waits(seconds: 30) { !crowd.isRunning }
-        let (before, sentBefore) = (try Self.processorSeconds(gateway), try counts(crowd))
+        let (secondsBefore, before) = (try Self.processorSeconds(gateway), try counts(crowd))
         let start = ContinuousClock.now
         _ = Lab.waits(seconds: minutes * 60) { !crowd.isRunning || !gateway.isRunning }
         let seconds = (ContinuousClock.now - start).inSeconds
-        let share = (try Self.processorSeconds(gateway) - before) / seconds
-        let sentAfter = try counts(crowd)
-        let datagrams = sentAfter.sent - sentBefore.sent
+        let share = (try Self.processorSeconds(gateway) - secondsBefore) / seconds
+        let after = try counts(crowd)
         say(
             String(
                 format: "| idle, %d clients, %.0f s | %.2f %% of a core | goal < %.0f %% | %@ |",
@@ -74,16 +73,16 @@ public struct IdleBench {
                 share < Self.goal ? "met" : "missed"
             )
         )
-        say(
-            String(
-                format: "datagrams of clients %d (%.2f a client and 25 s), to clients %d",
-                datagrams,
-                Double(datagrams) / Double(clients) / (seconds / 25),
-                sentAfter.received - sentBefore.received
-            )
-        )
-        guard sentAfter.connected == clients else {
-            throw LabError("Only \(sentAfter.connected) clients are connected at the end.")
+        for way in ["sent", "received"] {
+            let figures = ["keepalives", "handshakes", "others"].map { kind in
+                let key = "\(way)-\(kind)"
+                let number = Double(after[key, default: 0] - before[key, default: 0])
+                return String(format: "%.2f \(kind)", number / Double(clients) / (seconds / 25))
+            }
+            say("\(way) by a client in 25 s: \(figures.joined(separator: ", "))")
+        }
+        guard after["connected"] == clients else {
+            throw LabError("Only \(after["connected"] ?? 0) clients are connected at the end.")
         }
         return share
     }
@@ -117,14 +116,17 @@ public struct IdleBench {
         return (fields[11] + fields[12]) / 100
     }
 
-    private func counts(_ crowd: Running) throws -> (connected: Int, sent: Int, received: Int) {
-        let numbers = crowd.output.split(separator: "\n").last?.split(
-            whereSeparator: \.isWhitespace
-        )
-        .compactMap { $0.split(separator: "=").last.flatMap { Int($0) } }
-        guard let numbers, numbers.count == 3 else {
+    /// The numbers of the crowd's last line.
+    private func counts(_ crowd: Running) throws -> [String: Int] {
+        let words = crowd.output.split(separator: "\n").last?.split(separator: " ") ?? []
+        let pairs = words.compactMap { word -> (String, Int)? in
+            let parts = word.split(separator: "=")
+            guard parts.count == 2, let number = Int(parts[1]) else { return nil }
+            return (String(parts[0]), number)
+        }
+        guard pairs.count == 7 else {
             throw LabError("The crowd says nothing: \(crowd.output.suffix(500))")
         }
-        return (numbers[0], numbers[1], numbers[2])
+        return Dictionary(uniqueKeysWithValues: pairs)
     }
 }

@@ -3,21 +3,28 @@ internal import Glibc
 
 /// Namespaces and links of one lab. ``remove()`` takes everything away again.
 public final class Network: @unchecked Sendable {
-    /// The lab's name, which all its namespaces and links begin with; at most 6 characters.
+    /// The lab's name, which all its namespaces begin with; at most 6 characters were asked for.
     public let name: String
     /// Where the lab's hosts keep their files.
     public let folder: String
+    /// Holds the lock of the name; -1 after ``remove()``.
+    private var descriptor: Int32
     private var hosts: [LabHost] = []
     private var running: [Running] = []
     private var linkCount = 0
+    /// Where each host's wire ends, by the host's title.
+    private var ports: [String: (hub: LabHost, port: String)] = [:]
     private let lock = NSLock()
 
-    /// An empty network.
+    /// An empty network. What a run that was killed left of the same name is removed first; while
+    /// another process has one of that name, this one gets a letter more.
     ///
     /// - Throws: ``LabError`` in words when this user may not make namespaces.
     public init(name: String) throws {
-        self.name = name
+        let (name, descriptor) = try Self.free(name)
+        (self.name, self.descriptor) = (name, descriptor)
         folder = NSTemporaryDirectory() + "culvert-\(name)-\(getpid())"
+        try Self.removeRemains(of: name)
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let probe = try Lab.run(["ip", "netns", "add", "\(name)-probe"])
         guard probe.code == 0 else {
@@ -82,6 +89,17 @@ public final class Network: @unchecked Sendable {
         }
         try hub.must("ip", "link", "set", port, "master", bridge, "up")
         try host.address(interface, addresses)
+        lock.withLock { ports[host.title] = (hub, port) }
+    }
+
+    /// Cuts the wire of `host`, or mends it: nothing passes any more, and nobody is told.
+    ///
+    /// - Throws: ``LabError`` when the host has no wire.
+    public func cut(_ host: LabHost, _ isCut: Bool = true) throws {
+        guard let (hub, port) = lock.withLock({ ports[host.title] }) else {
+            throw LabError("\(host.title) has no wire.")
+        }
+        try hub.must("bridge", "link", "set", "dev", port, "state", isCut ? "0" : "3")
     }
 
     private func nextLink() -> Int {
@@ -109,11 +127,50 @@ public final class Network: @unchecked Sendable {
             program.stop(seconds: 0)
         }
         running = []
-        for host in hosts {
-            _ = try? Lab.run(["ip", "netns", "del", host.namespace])
-            try? FileManager.default.removeItem(atPath: "/etc/netns/\(host.namespace)")
-        }
+        Self.erase(hosts.map(\.namespace), folder: folder)
         hosts = []
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
+    }
+
+    /// A name that no other living network has, and its lock, which the kernel takes back when the
+    /// process ends, however it does.
+    ///
+    /// - Throws: ``LabError`` when all are taken.
+    private static func free(_ name: String) throws -> (name: String, descriptor: Int32) {
+        for candidate in [name] + ["b", "c", "d", "e"].map({ name + $0 }) {
+            let path = NSTemporaryDirectory() + "culvert-\(candidate).lock"
+            let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            guard descriptor >= 0 else { throw LabError("\(path) cannot be written.") }
+            let isFree = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+            if isFree, StandingLab.current?.name != candidate { return (candidate, descriptor) }
+            close(descriptor)
+        }
+        throw LabError("Too many networks named \(name) are up already; end one first.")
+    }
+
+    /// Ends what a network of that name left whose maker was killed.
+    private static func removeRemains(of name: String) throws {
+        let namespaces = try Lab.run(["ip", "netns", "list"]).output.split(separator: "\n")
+            .compactMap { $0.split(separator: " ").first.map(String.init) }
+            .filter { $0.hasPrefix("\(name)-") }
+        for namespace in namespaces {
+            let processes = try Lab.run(["ip", "netns", "pids", namespace]).output
+                .split(separator: "\n").compactMap { Int32($0) }
+            for process in processes { kill(process, SIGKILL) }
+        }
+        let temporary = NSTemporaryDirectory()
+        let folders = try FileManager.default.contentsOfDirectory(atPath: temporary)
+            .filter { $0.wholeMatch(of: #/culvert-(.+)-\d+/#).map { String($0.1) } == name }
+        for folder in folders { erase(namespaces, folder: temporary + folder) }
+    }
+
+    /// Removes namespaces and files.
+    static func erase(_ namespaces: [String], folder: String) {
+        for namespace in namespaces {
+            _ = try? Lab.run(["ip", "netns", "del", namespace])
+            try? FileManager.default.removeItem(atPath: "/etc/netns/\(namespace)")
+        }
         _ = unsafe rmdir("/etc/netns")
         try? FileManager.default.removeItem(atPath: folder)
     }

@@ -27,7 +27,7 @@ public struct Overnight: Sendable {
             ["ping", "-4", "-n", "-D", "-O", "-i", "1", FieldNetwork.name]
         )
         try ping.waitForOutput("bytes from")
-        let queriesBefore = field.queries
+        let queriesBefore = try Self.queries(field)
         let end = ContinuousClock.now + .seconds(minutes * 60)
         var resets = 0
         while ContinuousClock.now < end {
@@ -36,7 +36,7 @@ public struct Overnight: Sendable {
             resets += 1
         }
         _ = Lab.waits(seconds: 3) { !ping.isRunning }
-        let queries = field.queries - queriesBefore
+        let queries = try Self.queries(field) - queriesBefore
         ping.send(SIGINT)
         ping.wait(seconds: 2)
         let answered = Set(ping.output.matches(of: #/icmp_seq=(\d+) ttl/#).compactMap { Int($0.1) })
@@ -51,5 +51,13 @@ public struct Overnight: Sendable {
         let isGood = together.isEmpty && queries == 0 && last > Int(minutes * 50)
         if !isGood { say(field.logs) }
         return isGood
+    }
+
+    private static func queries(_ field: RunningField) throws -> Int {
+        let status = field.status
+        guard let queries = status.queries else {
+            throw LabError("The client says nothing: \(status.text)\n\(field.logs)")
+        }
+        return queries
     }
 }

@@ -21,17 +21,30 @@ public struct Roles: Sendable {
     }
 
     /// A portal that serves; its first administrator's link is in its output.
-    public func portal(on host: LabHost) throws -> Running {
+    ///
+    /// - Parameters:
+    ///   - host: Where it runs.
+    ///   - address: Its name or address in the URL that it gives out.
+    ///   - port: Where it listens.
+    ///   - state: The folder of its state, when it is not the usual one.
+    /// - Returns: Its process.
+    /// - Throws: ``LabError`` when it does not serve within 20 s.
+    public func portal(
+        on host: LabHost,
+        address: String = "portal.example",
+        port: Int = 8_443,
+        state: String? = nil
+    ) throws -> Running {
         let portal = try host.start(
-            "portal",
+            port == 8_443 ? "portal" : "portal-\(port)",
             [
-                executable, "portal", "--listen", "[::]:8443", "--url",
-                "https://portal.example:8443", "--state", Self.state("portal", on: host),
+                executable, "portal", "--listen", "[::]:\(port)", "--url",
+                "https://\(address):\(port)", "--state", state ?? Self.state("portal", on: host),
             ]
         )
         let answers = try Lab.waits(seconds: 20) {
             guard portal.isRunning else { return true }
-            return try host.run("curl", "-skf", "https://[::1]:8443/readyz").code == 0
+            return try host.run("curl", "-skf", "https://[::1]:\(port)/readyz").code == 0
         }
         guard answers, portal.isRunning else {
             throw LabError("The portal did not start. It said:\n\(portal.output)")
@@ -86,13 +99,13 @@ public struct Roles: Sendable {
 
     /// The relay on `host` again, with the token that it has.
     public func startRelay(on host: LabHost) throws -> Running {
-        let number = host.title.suffix(1)
+        let (ipv4, ipv6) = StockRelay.addresses(of: host)
         let relay = try host.start(
             "relay",
             [
                 executable, "relay", "--token-file", "\(host.folder)/relay.token", "--name",
-                host.title, "--public-address", "203.0.113.3\(number)", "--public-address",
-                "2001:db8::3\(number)", "--state", Self.state("relay", on: host),
+                host.title, "--public-address", ipv4, "--public-address", ipv6, "--state",
+                Self.state("relay", on: host),
             ]
         )
         try relay.waitForOutput("connected to the portal")

@@ -82,39 +82,18 @@ public final class RunningField: @unchecked Sendable {
         return String(try site.server.must("sha256sum", path).prefix(64))
     }
 
-    /// What `culvert status --json` says, as text.
-    public func status() -> String {
-        (try? roles.command(on: network.ada, "status", "--json").output) ?? ""
-    }
+    /// What the client says of itself.
+    public var status: ClientStatus { ClientStatus(of: network.ada, roles) }
 
     /// The host of the gateway that serves the client.
+    ///
+    /// - Throws: ``LabError`` when none does.
     public func gatewayInUse() throws -> LabHost {
-        let all = network.sites.flatMap(\.gateways)
-        let title = serving?["name"] as? String
-        guard let host = all.first(where: { $0.title == title }) else {
-            throw LabError("The client uses no gateway: \(status())")
+        let (all, status) = (network.sites.flatMap(\.gateways), status)
+        guard let host = all.first(where: { $0.title == status.gateway }) else {
+            throw LabError("The client uses no gateway: \(status.text)")
         }
         return host
-    }
-
-    /// How the client reaches that gateway: what `status` calls the path.
-    public func pathKind() -> String { serving?["path"] as? String ?? "?" }
-
-    /// DNS queries that the client has seen so far.
-    public var queries: Int { core["queries"] as? Int ?? 0 }
-
-    private var core: [String: Any] {
-        let object = try? JSONSerialization.jsonObject(with: Data(status().utf8))
-        return (object as? [String: Any])?["core"] as? [String: Any] ?? [:]
-    }
-
-    /// What `status` says of the gateway that serves the first resource which has one.
-    private var serving: [String: Any]? {
-        let core = core
-        let resources = core["resources"] as? [[String: Any]] ?? []
-        let identifier = resources.compactMap { $0["gateway"] as? String }.first
-        let gateways = core["gateways"] as? [[String: Any]] ?? []
-        return gateways.first { $0["id"] as? String == identifier }
     }
 
     /// Ends the portal as `kill -9` does.
@@ -156,6 +135,6 @@ public final class RunningField: @unchecked Sendable {
     /// What the roles said last, for a report of something that was not seen.
     public var logs: String {
         everyRole.map { "\($0.title):\n\($0.running.output.suffix(2_500))\n" }.joined()
-            + "status: \(status())"
+            + "status: \(status.text)"
     }
 }

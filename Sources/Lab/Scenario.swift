@@ -113,11 +113,11 @@ extension Scenario {
             )
             let stage = Stage(field: field, traffic: traffic, pace: pace)
             stage.wait(pace.lead)
-            path = field.pathKind()
+            path = field.status.path ?? "?"
             try act(stage)
             var faults = try attack?.run(seconds: pace.lead * 3) ?? []
             let result = try traffic.finish(seconds: 120)
-            let last = field.pathKind()
+            let last = field.status.path ?? "?"
             path += " → " + last
             faults += self.faults(in: result)
             if let wanted = self.path, last != wanted {

@@ -52,6 +52,13 @@ extension Scenario {
             survives: false
         ) { stage in stage.field.killGateway(try stage.field.gatewayInUse()) },
         Scenario(
+            "gateway-cut",
+            "gateway cut off (another in the site)",
+            plan: pairOfGateways,
+            gapLimit: 3,
+            survives: false
+        ) { stage in try stage.field.network.network.cut(try stage.field.gatewayInUse()) },
+        Scenario(
             "gateway-stopped",
             "gateway stopped gracefully",
             plan: pairOfGateways,
@@ -81,6 +88,15 @@ extension Scenario {
                 stage.field.killRelay(relay)
                 stage.wait(stage.pace.resetInterval)
                 try stage.field.startRelay(relay)
+                stage.wait(stage.pace.resetInterval)
+            }
+        },
+        Scenario("relay-cut", "relays cut off in turn", plan: symmetricPlan, path: "relayed") {
+            stage in
+            for relay in stage.field.network.relays {
+                try stage.field.network.network.cut(relay)
+                stage.wait(stage.pace.resetInterval)
+                try stage.field.network.network.cut(relay, false)
                 stage.wait(stage.pace.resetInterval)
             }
         },

@@ -47,6 +47,8 @@ public final class Running: @unchecked Sendable {
         let ended = ended
         process.terminationHandler = { _ in ended.signal() }
         try process.run()
+        // Foundation keeps the process, and this with it, for as long as the program lives.
+        try log.close()
     }
 
     /// Its process id.
@@ -57,9 +59,10 @@ public final class Running: @unchecked Sendable {
     public var output: String {
         String(decoding: FileManager.default.contents(atPath: logPath) ?? Data(), as: UTF8.self)
     }
-    /// The exit code once it ended; 128 and more for a signal.
+    /// The exit code once it ended; 128 and more for a signal; -1 while it runs.
     public var code: Int32 {
-        process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
+        guard !process.isRunning else { return -1 }
+        return process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
     }
 
     /// What it holds in memory, in KiB.
@@ -141,6 +144,7 @@ public enum Lab {
         process.terminationHandler = { _ in ended.signal() }
         let start = ContinuousClock.now
         try process.run()
+        try log.close()
         if let input {
             pipe.fileHandleForWriting.write(Data(input.utf8))
             try pipe.fileHandleForWriting.close()

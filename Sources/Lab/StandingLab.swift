@@ -53,11 +53,7 @@ public struct StandingLab: Codable, Sendable {
         for member in living where Self.startTime(of: member.identifier) == member.startTime {
             kill(member.identifier, SIGKILL)
         }
-        for namespace in hosts.values.sorted() {
-            _ = try? Lab.run(["ip", "netns", "del", namespace])
-            try? FileManager.default.removeItem(atPath: "/etc/netns/\(namespace)")
-        }
-        try? FileManager.default.removeItem(atPath: folder)
+        Network.erase(hosts.values.sorted(), folder: folder)
         try? FileManager.default.removeItem(atPath: Self.path)
     }
 

@@ -56,8 +56,7 @@ enum StockRelay {
 
     /// What the relays of a field network lend.
     static func addresses(of host: LabHost) -> (ipv4: String, ipv6: String) {
-        let number = host.title.suffix(1)
-        return ("203.0.113.3\(number)", "2001:db8::3\(number)")
+        Internet.addresses(30 + (Int(host.title.suffix(1)) ?? 0))
     }
 
     private static func listens(_ relay: Running, on host: LabHost) throws {

@@ -27,18 +27,6 @@ public struct Candidate: Hashable, Sendable {
     }
 }
 
-/// Why a candidate is not used.
-public enum CandidateRefusal: Error, Hashable, Sendable {
-    /// Port 0, or at a gateway a port below 1024, where other people's services listen.
-    case port
-    /// Unspecified, multicast or broadcast; at a gateway also loopback and link-local.
-    case scope
-    /// Inside a network that was named as refused: the tunnel's own, or a resource's.
-    case refusedNetwork
-    /// There are too many already.
-    case count
-}
-
 /// Which candidates of peers may be used: what a stranger says must not aim our packets.
 public struct CandidateRules: Sendable {
     /// Bounds of a peer's candidates.
@@ -58,21 +46,22 @@ public struct CandidateRules: Sendable {
         (self.isStrict, self.refused) = (isStrict, refused)
     }
 
-    /// Why `endpoint` may not be used; nil when it may.
-    public func refusal(of endpoint: Endpoint) -> CandidateRefusal? {
+    /// Whether `endpoint` may be used: not port 0, an unspecified or multicast address, or one in a
+    /// refused network; at a gateway neither loopback and link-local, nor a port below 1024, where
+    /// other people's services listen.
+    public func permits(_ endpoint: Endpoint) -> Bool {
         let address = endpoint.address
-        if endpoint.port == 0 || (isStrict && endpoint.port < Limits.portMin) { return .port }
-        if Self.never.contains(where: { $0.contains(address) }) { return .scope }
-        if isStrict, Self.local.contains(where: { $0.contains(address) }) { return .scope }
-        if refused.contains(where: { $0.contains(address) }) { return .refusedNetwork }
-        return nil
+        if endpoint.port == 0 || (isStrict && endpoint.port < Limits.portMin) { return false }
+        if Self.never.contains(where: { $0.contains(address) }) { return false }
+        if isStrict, Self.local.contains(where: { $0.contains(address) }) { return false }
+        return !refused.contains { $0.contains(address) }
     }
 
     /// Those of `candidates` that may be used, each endpoint once, the first 12 of them.
     public func allowed(_ candidates: [Candidate]) -> [Candidate] {
         var kept: [Candidate] = []
         for candidate in candidates where kept.count < Limits.candidates {
-            guard refusal(of: candidate.endpoint) == nil,
+            guard permits(candidate.endpoint),
                 !kept.contains(where: { $0.endpoint == candidate.endpoint })
             else { continue }
             kept.append(candidate)

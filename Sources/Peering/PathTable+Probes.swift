@@ -31,8 +31,7 @@ extension PathTable {
             isWaiting: true
         )
         if let index = index(of: path) {
-            if pairs[index].unanswered == 0 { pairs[index].unansweredSince = now }
-            pairs[index].unanswered += 1
+            pairs[index].noteProbe(at: now)
         }
         return number
     }
@@ -53,7 +52,9 @@ extension PathTable {
         let isChosen = pairs[index].path == chosen
         if pairs[index].isProven(at: now), sent < 3 {
             if !pairs[index].isTrusted { return now.advanced(by: Limits.laterGap) }
-            if isChosen, isActive { return now.advanced(by: Limits.measureGap) }
+            if isChosen, isActive {
+                return now.advanced(by: sent == 0 ? Limits.measureGap : Limits.recheckGap)
+            }
             let isKept = isChosen || isWarm(index, at: now) || isRetried(index)
             return isKept ? nextBeat(after: now) : nil
         }
@@ -114,7 +115,7 @@ extension PathTable {
         pairs[index].answeredAt = now
         let isFromThere = source.endpoint == path.remote && source.relay == path.relay
         pairs[index].answersFrom = isFromThere ? nil : source
-        (pairs[index].unanswered, pairs[index].unansweredSince) = (0, nil)
+        (pairs[index].unanswered, pairs[index].burst) = (0, nil)
         if let answers = pairs[index].answersSinceDeath {
             pairs[index].answersSinceDeath = answers + 1
             if !pairs[index].isTrusted { bring(index, to: now.advanced(by: Limits.laterGap)) }
@@ -136,10 +137,24 @@ extension PathTable {
 
     /// Whether the chosen path lets probes go unanswered.
     func isChosenDead(at now: Instant) -> Bool {
-        guard let index = chosenIndex, pairs[index].unanswered >= 2,
-            let since = pairs[index].unansweredSince
-        else { return false }
-        return since.duration(to: now) >= Liveness.patience(pairs[index].roundTrip)
+        guard let index = chosenIndex, let burst = pairs[index].burst, burst.count >= 2 else {
+            return false
+        }
+        return burst.since.duration(to: now) >= Liveness.patience(pairs[index].roundTrip)
+    }
+}
+
+extension PathTable.Pair {
+    /// A probe goes out.
+    fileprivate mutating func noteProbe(at now: Instant) {
+        unanswered += 1
+        if var burst, burst.last.duration(to: now) <= PathTable.Limits.burstGap {
+            burst.count += 1
+            burst.last = now
+            self.burst = burst
+        } else {
+            burst = PathTable.Burst(since: now, last: now)
+        }
     }
 }
 
@@ -213,10 +228,9 @@ extension PathTable {
         return Self.isBetter(best, than: chosenPair, margin: margin) ? best.path : nil
     }
 
-    /// Direct before relayed, then by round trip.
+    /// By rank, then by round trip.
     private static func isBetter(_ pair: Pair, than other: Pair, margin: Duration) -> Bool {
-        let (isRelayed, isOtherRelayed) = (pair.kind == .relayed, other.kind == .relayed)
-        guard isRelayed == isOtherRelayed else { return isOtherRelayed }
+        guard pair.rank == other.rank else { return pair.rank < other.rank }
         guard let roundTrip = pair.roundTrip, let otherRoundTrip = other.roundTrip else {
             return pair.roundTrip != nil && other.roundTrip == nil
         }

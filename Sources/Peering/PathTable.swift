@@ -6,8 +6,8 @@ internal import SansIO
 ///
 /// A pair is an address of ours, or a relay of ours, and a candidate of the peer; its kind is the
 /// worse of the two. It is **proven** when a probe on it was answered lately. The chosen pair is
-/// given up only for a proven one that is better: direct instead of relayed, or faster by 10 ms and
-/// a fifth.
+/// given up only for a proven one that is better: direct instead of relayed, answered from where it
+/// leads to instead of from elsewhere, or faster by 10 ms and a fifth.
 struct PathTable {
     enum Limits {
         /// Pairs of one peer.
@@ -15,7 +15,7 @@ struct PathTable {
         /// Pairs through one of our own relays.
         static let pairsOfRelay = 8
         /// Of these, how many a gateway probes that hears nothing.
-        static let huntedOfRelay = 2
+        static let huntedOfRelay = 4
         /// Lent addresses of the peer that are remembered to be gone.
         static let withdrawn = 8
         /// Remote endpoints learnt from packets.
@@ -37,6 +37,10 @@ struct PathTable {
         static let warmGap = Liveness.Limits.clientKeepalive
         /// Between probes of the chosen pair while traffic flows.
         static let measureGap: Duration = .seconds(5)
+        /// The same after one that was not answered.
+        static let recheckGap: Duration = .milliseconds(500)
+        /// Probes further apart tell nothing together: one may be lost now and then.
+        static let burstGap: Duration = .seconds(1)
         /// How long an answer proves a pair.
         static let proofLifetime: Duration = .seconds(60)
         /// Answers that a pair owes which died when it was the chosen one.
@@ -58,8 +62,8 @@ struct PathTable {
         var answeredAt: Instant?
         /// Probes since the last answer.
         var unanswered = 0
-        /// When the first of them was sent.
-        var unansweredSince: Instant?
+        /// Those of them that were sent close to each other, up to the last one.
+        var burst: Burst?
         /// When the next probe of the series goes out; nil when the series is over.
         var nextProbe: Instant?
         /// Answers since it died as the chosen one; nil: it never did.
@@ -73,8 +77,21 @@ struct PathTable {
             return answeredAt.duration(to: now) < Limits.proofLifetime
         }
 
+        /// What counts before speed: direct before relayed; then, answers that come from where
+        /// probes go, since both ends keep that way open, and not only one.
+        var rank: Int { (kind == .relayed ? 2 : 0) + (answersFrom == nil ? 0 : 1) }
+
         /// Whether it did not die lately: one that works now and then is no better than another.
         var isTrusted: Bool { answersSinceDeath.map { $0 >= Limits.answersAfterDeath } ?? true }
+    }
+
+    /// Probes without an answer, one soon after the other.
+    struct Burst {
+        var count = 1
+        /// When the first was sent.
+        var since: Instant
+        /// When the last was sent.
+        var last: Instant
     }
 
     struct Probe {
@@ -144,10 +161,9 @@ struct PathTable {
 
     /// Whether what comes from `source` comes by the chosen path, or from where that is answered.
     func isChosen(_ source: Source, orItsAnswers: Bool) -> Bool {
-        guard let index = chosenIndex else { return false }
-        let path = pairs[index].path
-        return (path.remote == source.endpoint && path.relay == source.relay)
-            || (orItsAnswers && pairs[index].answersFrom == source)
+        guard let chosen else { return false }
+        if chosen.remote == source.endpoint, chosen.relay == source.relay { return true }
+        return orItsAnswers && chosenIndex.map { pairs[$0].answersFrom == source } ?? false
     }
 
     /// The addresses that the peer may send from, each once.
@@ -187,7 +203,7 @@ extension PathTable {
         if hasLost {
             for index in pairs.indices where !pairs[index].path.isRelayed {
                 (pairs[index].answeredAt, pairs[index].unanswered) = (nil, 0)
-                pairs[index].unansweredSince = nil
+                pairs[index].burst = nil
             }
         }
         rebuild()
@@ -302,14 +318,14 @@ extension PathTable {
         remotes.first { $0.endpoint == remote }?.kind ?? .peerReflexive
     }
 
-    /// What a relay of ours may reach, the likeliest first.
+    /// What a relay of ours may reach, the likeliest first: for a gateway where the client was
+    /// seen, which it may not have announced yet.
     private func remotes(through end: RelayEnd) -> [Endpoint] {
-        let reached = remotes.filter { end.reaches($0.endpoint.address) }
-        var ordered: [Endpoint] = []
+        var ordered = triesSources ? [] : learnt.map(\.endpoint)
         for kind in [Candidate.Kind.relayed, .serverReflexive, .peerReflexive, .host] {
-            ordered += reached.filter { $0.kind == kind }.map(\.endpoint)
+            ordered += remotes.filter { $0.kind == kind }.map(\.endpoint)
         }
-        return Array(ordered.prefix(Limits.pairsOfRelay))
+        return Array(ordered.filter { end.reaches($0.address) }.prefix(Limits.pairsOfRelay))
     }
 
     /// Whether we have an address of the family, as far as we know.

@@ -80,6 +80,7 @@ extension PeerPool {
             if peer.paths.chosen == nil || peer.liveness.isHunting || !peer.isConnected {
                 _ = peer.paths.learn(arrival.remote, relay: arrival.relay)
                 peer.paths.choose(path, at: now)
+                peer.chosenHeardAt = now
                 permit(peer, at: now, into: &outbox)
                 bindChosen(peer, at: now)
             }

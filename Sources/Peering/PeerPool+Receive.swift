@@ -83,12 +83,15 @@ extension PeerPool {
             (self.remote, self.local, self.ecn, self.now) = (remote, local, ecn, now)
         }
 
+        /// Where it came from.
+        var source: PathTable.Source { PathTable.Source(endpoint: remote, relay: relay) }
+
         /// The way back: from the address that it came to, or through the relay.
         var path: Path {
             Path(local: Endpoint(local.address, port: 0), remote: remote, relay: relay)
         }
 
-        /// The same by the name that the peer's pairs have for it.
+        /// The way back by the name that the peer's pairs have for it.
         func path(of peer: Peer) -> Path {
             relay == 0 ? peer.paths.path(remote: remote, local: local) : path
         }
@@ -287,7 +290,7 @@ extension PeerPool {
         into outbox: inout Outbox
     ) {
         let now = arrival.now
-        let source = PathTable.Source(endpoint: arrival.remote, relay: arrival.relay)
+        let source = arrival.source
         if peer.paths.isChosen(source, orItsAnswers: !peer.liveness.isHunting) {
             peer.chosenHeardAt = now
             return
@@ -317,7 +320,7 @@ extension PeerPool {
     /// Whether a new endpoint may help: not while a direct path does well, and else now and then.
     /// Behind some NATs each probe would find another one.
     private func mayLearn(_ source: PathTable.Source, of peer: Peer, at now: Instant) -> Bool {
-        guard rules.refusal(of: source.endpoint) == nil else { return false }
+        guard rules.permits(source.endpoint) else { return false }
         if peer.liveness.isHunting { return true }
         let last = source.relay == 0 ? peer.learntAt : peer.learntByRelayAt
         return !peer.paths.isDirectProven(at: now)
@@ -368,12 +371,21 @@ extension PeerPool {
         into outbox: inout Outbox
     ) {
         let now = arrival.now
-        let source = PathTable.Source(endpoint: arrival.remote, relay: arrival.relay)
+        let source = arrival.source
         guard let path = peer.paths.answered(number, from: source, at: now) else { return }
         if path == peer.paths.chosen {
             peer.chosenHeardAt = now
             peer.liveness.pathWorks()
         }
-        if role == .client { reconsider(peer, at: now, into: &outbox) }
+        guard role == .client else { return }
+        // The gateway's NAT shows it elsewhere to us: straight there and back would be better.
+        if path == peer.paths.chosen, !peer.paths.isChosen(source, orItsAnswers: false),
+            source.relay == 0, rules.permits(source.endpoint),
+            peer.paths.learn(source.endpoint, relay: 0)
+        {
+            peer.paths.probe(remote: source.endpoint, at: now)
+            probeDue(peer, at: now, into: &outbox)
+        }
+        reconsider(peer, at: now, into: &outbox)
     }
 }

@@ -35,7 +35,8 @@ extension PeerPool {
         workRelays(at: now, into: &outbox)
     }
 
-    /// A stream to the relay stands, at a bridge's loopback endpoint; nil: it ended.
+    /// A stream to the relay stands, at a bridge's loopback endpoint; nil: it ended. One that comes
+    /// when datagrams serve again is of no use: ``RelayEvent/reachable(_:)`` says so.
     public mutating func setRelayStream(
         _ id: String,
         bridge: Endpoint?,
@@ -44,6 +45,10 @@ extension PeerPool {
     ) {
         guard let place = relays.firstIndex(where: { $0.server.id == id && $0.endsAt == nil })
         else { return }
+        if bridge != nil, let client = relays[place].client, client.isAllocated, !client.isStream {
+            relayEvents.append(.reachable(id))
+            return
+        }
         relays[place].bridge = bridge
         relays[place].client?.useStream(bridge, at: now)
         workRelays(at: now, into: &outbox)
@@ -68,7 +73,8 @@ extension PeerPool {
         let lasting = relays.filter { $0.endsAt == nil }.map(\.status)
         return OwnCandidates.list(
             hosts: locals,
-            mapped: lasting.flatMap(\.mapped),
+            mapped: (lasting.filter(\.isUsable) + lasting.filter { !$0.isUsable })
+                .flatMap(\.mapped),
             relayed: lasting.filter(\.isUsable).flatMap(\.relayed)
         )
     }

@@ -118,9 +118,10 @@ extension PeerPool {
     ) -> SendOutcome {
         guard let peer = peer(index) else { return .unknown }
         guard peer.speaksFrames, frame.mayBeSent(by: role) else { return .refused }
-        peer.wantedAt = now
+        // Packets ask for a lost peer; what is only said again does not.
+        if !peer.isLost { peer.wantedAt = now }
         guard let path = peer.paths.chosen, peer.isConnected else {
-            want(peer, at: now)
+            if !peer.isLost { want(peer, at: now) }
             reschedule(peer)
             return .connecting
         }

@@ -163,7 +163,9 @@ extension PeerPool {
             let roundTrip = peer.paths.chosenRoundTrip
             guard let due = peer.liveness.popDue(at: now, roundTrip: roundTrip) else { return }
             switch due {
-            case .ask: ask(peer, at: now, into: &outbox)
+            case .ask:
+                ask(peer, at: now, into: &outbox)
+                if !peer.liveness.isHealthy { doubtRelays(at: now, into: &outbox) }
             case .distress:
                 events.append(.distress(peer.index))
                 hunt(peer, at: now, into: &outbox)
@@ -180,8 +182,8 @@ extension PeerPool {
         }
     }
 
-    /// Probes all pairs, and lets the relays be asked whether they know us still: the NAT in front
-    /// of us may have forgotten them too. When that has gone on for a second, and packets wait, the
+    /// Probes all pairs, and lets the relays be checked: the NAT in front of us may have forgotten
+    /// them too. When that has gone on for a second, and packets wait, the
     /// session itself is doubted.
     private mutating func hunt(_ peer: Peer, at now: Instant, into outbox: inout Outbox) {
         switch role {
@@ -200,9 +202,13 @@ extension PeerPool {
                 probe(peer, on: path, at: now, into: &outbox)
             }
         }
-        if relaysDoubtedAt.map({ $0.duration(to: now) >= Limits.doubtInterval }) ?? true {
-            relaysDoubtedAt = now
-            renewRelays(at: now, into: &outbox)
-        }
+        doubtRelays(at: now, into: &outbox)
+    }
+
+    /// Lets the relays be checked, unless they were a moment ago.
+    private mutating func doubtRelays(at now: Instant, into outbox: inout Outbox) {
+        if let last = relaysDoubtedAt, last.duration(to: now) < Limits.doubtInterval { return }
+        relaysDoubtedAt = now
+        renewRelays(at: now, into: &outbox)
     }
 }

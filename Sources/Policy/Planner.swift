@@ -246,7 +246,7 @@ struct Planner {
         guard let old = next.groups[named: wanted.name] else {
             let id = GroupID(using: &random)
             let group = Directory.Group(id: id, name: wanted.name, members: members)
-            let details = members.isEmpty ? [] : ["\(group.members.count) members"]
+            let details = members.isEmpty ? [] : [Self.count(group.members.count, "member")]
             return try make(.upsertGroup(group), .add, subject, details, at: wanted.places)
         }
         if old.name != wanted.name {
@@ -264,6 +264,10 @@ struct Planner {
             let details = ["- \(next.actors[member]?.name ?? member.text)"]
             try make(change, .change, subject, details, at: wanted.places)
         }
+    }
+
+    private static func count(_ count: Int, _ word: String) -> String {
+        "\(count) \(word)\(count == 1 ? "" : "s")"
     }
 
     /// A member is a person, made when first named, or a service account that exists.

@@ -1,3 +1,5 @@
+internal import SansIO
+
 /// Records that keep their number, up to a bound; numbers of removed ones are used again.
 struct Pool<Record: Sendable>: Sendable {
     private var records: [Record] = []
@@ -35,4 +37,15 @@ struct Pool<Record: Sendable>: Sendable {
 
     /// Gives the number back; the record stays until it is overwritten.
     mutating func remove(_ number: UInt32) { free.append(number) }
+}
+
+extension TimerHeap {
+    /// The deadline of what has `number` in its pool; nil takes it away.
+    subscript(number: UInt32) -> Instant? {
+        get { self[Int(number)] }
+        set { self[Int(number)] = newValue }
+    }
+
+    /// Takes the earliest if it is due.
+    mutating func popNumber(dueAt now: Instant) -> UInt32? { popDue(at: now).map { UInt32($0) } }
 }

@@ -50,14 +50,14 @@ extension Relay {
         )
         clients.insert(number, for: asker.key)
         credentials[allocation.user].allocationCount += 1
-        credentialTimers.remove(allocation.user)
+        credentialTimers[allocation.user] = nil
         if let stream { streams[stream].allocation = number }
         guard askForPort(number, reserved) else {
             remove(number, at: now)
             events.append(.portsExhausted)
             throw noCapacity()
         }
-        allocationTimers.set(number, at: allocation.end)
+        allocationTimers[number] = allocation.end
         return nil
     }
 
@@ -159,7 +159,7 @@ extension Relay {
             let number = credentials.insert(Credential(name: name))
         else { throw noCapacity() }
         credentialByName[name] = number
-        credentialTimers.set(number, at: now.advanced(by: .seconds(1)))
+        credentialTimers[number] = now.advanced(by: .seconds(1))
         return number
     }
 
@@ -216,8 +216,8 @@ extension Relay {
         allocations[number].isOpen = true
         let life = Duration.seconds(Int64(known.request.lifetime))
         allocations[number].end = now.advanced(by: life)
-        allocationTimers.set(number, at: allocations[number].end)
-        if let stream = known.stream { streamTimers.remove(stream) }
+        allocationTimers[number] = allocations[number].end
+        if let stream = known.stream { streamTimers[stream] = nil }
         counters.allocationsOpened += 1
         counters.successes += 1
         let relayed = relayedAddresses(of: number)

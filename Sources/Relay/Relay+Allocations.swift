@@ -39,7 +39,7 @@ extension Relay {
         }
         let lifetime = Self.lifetime(message.lifetime)
         allocations[number].end = now.advanced(by: .seconds(Int64(lifetime)))
-        allocationTimers.set(number, at: allocations[number].end)
+        allocationTimers[number] = allocations[number].end
         answer.append(.lifetime, lifetime)
     }
 
@@ -70,17 +70,17 @@ extension Relay {
             removePermission(allocations[number].firstPermission)
         }
         clients.remove(allocations[number].client)
-        allocationTimers.remove(number)
+        allocationTimers[number] = nil
         giveBackPort(of: number)
         let user = allocations[number].user
         credentials[user].allocationCount -= 1
         if credentials[user].allocationCount == 0 {
             // What it used counts for a second more: nobody gets more by beginning anew.
-            credentialTimers.set(user, at: now.advanced(by: .seconds(1)))
+            credentialTimers[user] = now.advanced(by: .seconds(1))
         }
         if let stream = details[Int(number)]?.stream {
             streams[stream].allocation = Allocation.none
-            streamTimers.set(stream, at: now.advanced(by: Limits.streamPatience))
+            streamTimers[stream] = now.advanced(by: Limits.streamPatience)
         }
         details[Int(number)] = nil
         allocations.remove(number)

@@ -33,8 +33,6 @@ extension Relay {
         guard let algorithm = message.algorithm(offered: Self.algorithms) else {
             return refused(.badRequest, message)
         }
-        // Nobody can be judged yet.
-        guard !configuration.secrets.isEmpty else { return refused(.serverError, message) }
         // Cheaper than the password, and as final: who has no good nonce comes again anyway.
         guard hasGoodNonce else {
             counters.staleNonces += 1

@@ -46,7 +46,7 @@ extension Relay {
             return
         }
         streamByBridge[bridge] = stream
-        streamTimers.set(stream, at: now.advanced(by: Limits.streamPatience))
+        streamTimers[stream] = now.advanced(by: Limits.streamPatience)
     }
 
     /// A connection is over: its allocation ends with it (RFC 8656 3.1).
@@ -55,7 +55,7 @@ extension Relay {
         if allocation != Allocation.none { end(allocation, .streamClosed, at: now) }
         streamByBridge[streams[stream].bridge] = nil
         streams[stream].isOpen = false
-        streamTimers.remove(stream)
+        streamTimers[stream] = nil
         streams.remove(stream)
     }
 
@@ -78,7 +78,9 @@ extension Relay {
         }
         reservations.removeAll()
         let end = Instant(nanoseconds: .max)
-        while let credential = credentialTimers.popDue(at: end) { forgetCredential(credential) }
+        while let credential = credentialTimers.popNumber(dueAt: end) {
+            forgetCredential(credential)
+        }
     }
 }
 
@@ -86,17 +88,21 @@ extension Relay {
 
 extension Relay {
     public mutating func advance(to now: Instant, into outbox: inout Outbox) {
-        while let number = allocationTimers.popDue(at: now) {
+        while let number = allocationTimers.popNumber(dueAt: now) {
             if allocations[number].isOpen {
                 end(number, .expired, at: now)
             } else {
                 refuse(number, at: now, into: &outbox)
             }
         }
-        while let channel = channelTimers.popDue(at: now) { removeChannel(channel, at: now) }
-        while let permission = permissionTimers.popDue(at: now) { expirePermission(permission) }
-        while let stream = streamTimers.popDue(at: now) { dropIdleStream(stream, at: now) }
-        while let credential = credentialTimers.popDue(at: now) { forgetCredential(credential) }
+        while let channel = channelTimers.popNumber(dueAt: now) { removeChannel(channel, at: now) }
+        while let permission = permissionTimers.popNumber(dueAt: now) {
+            expirePermission(permission)
+        }
+        while let stream = streamTimers.popNumber(dueAt: now) { dropIdleStream(stream, at: now) }
+        while let credential = credentialTimers.popNumber(dueAt: now) {
+            forgetCredential(credential)
+        }
         while let first = reservations.first, first.end <= now {
             ports.free(first.port)
             reservations.removeFirst()

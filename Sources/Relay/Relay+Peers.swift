@@ -53,7 +53,7 @@ extension Relay {
         let end = now.advanced(by: Limits.channelLife)
         if let known {
             channels[known].end = end
-            channelTimers.set(known, at: end)
+            channelTimers[known] = end
         } else {
             addChannel(key, peer, permission, until: end)
         }
@@ -125,7 +125,7 @@ extension Relay {
         let end = now.advanced(by: Limits.permissionLife)
         if let known = permissionByAddress.find(key) {
             permissions[known].end = end
-            permissionTimers.set(known, at: end)
+            permissionTimers[known] = end
             return known
         }
         let first = allocations[number].firstPermission
@@ -135,7 +135,7 @@ extension Relay {
         allocations[number].firstPermission = permission
         allocations[number].permissionCount += 1
         permissionByAddress.insert(permission, for: key)
-        permissionTimers.set(permission, at: end)
+        permissionTimers[permission] = end
         return permission
     }
 
@@ -149,7 +149,7 @@ extension Relay {
         if record.next != Allocation.none { permissions[record.next].previous = record.previous }
         allocations[record.key.allocation].permissionCount -= 1
         permissionByAddress.remove(record.key)
-        permissionTimers.remove(permission)
+        permissionTimers[permission] = nil
         permissions.remove(permission)
     }
 
@@ -183,7 +183,7 @@ extension Relay {
         permissions[permission].channelCount += 1
         channelByNumber.insert(channel, for: key)
         channelByPeer.insert(channel, for: PeerKey(allocation: key.allocation, peer: peer))
-        channelTimers.set(channel, at: end)
+        channelTimers[channel] = end
     }
 
     mutating func removeChannel(_ channel: UInt32, at now: Instant) {
@@ -201,7 +201,7 @@ extension Relay {
         }
         channelByNumber.remove(record.key)
         channelByPeer.remove(PeerKey(allocation: number, peer: record.peer))
-        channelTimers.remove(channel)
+        channelTimers[channel] = nil
         channels.remove(channel)
         permissions[record.permission].channelCount -= 1
         if permissions[record.permission].channelCount == 0,

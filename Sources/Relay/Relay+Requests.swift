@@ -86,6 +86,9 @@ extension Relay {
         guard message.method != .binding else {
             return answerBinding(message, asker, at: now, into: &outbox)
         }
+        // Nobody can be judged before the portal has dealt the secrets. Silence makes clients ask
+        // again at once; a refusal would make them go away.
+        guard !configuration.secrets.isEmpty else { return counters.unanswerable += 1 }
         switch authenticate(message, asker, at: now) {
         case .refused(let answer): answerStranger(answer, asker, at: now, into: &outbox)
         case .proven(let proof):

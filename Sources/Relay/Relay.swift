@@ -70,26 +70,26 @@ public struct Relay: ~Copyable, PacketMachine {
 
     var allocations = Pool<Allocation>(countMax: Limits.allocations)
     var details: [AllocationDetails?] = []
-    var allocationTimers = DeadlineHeap()
+    var allocationTimers = TimerHeap()
     var clients: OpenTable<ClientKey>
     var ports: PortTable
 
     var permissions = Pool<Permission>(countMax: Limits.permissions)
-    var permissionTimers = DeadlineHeap()
+    var permissionTimers = TimerHeap()
     var permissionByAddress: OpenTable<PeerKey>
 
     var channels = Pool<Channel>(countMax: Limits.channels)
-    var channelTimers = DeadlineHeap()
+    var channelTimers = TimerHeap()
     var channelByNumber: OpenTable<ChannelKey>
     var channelByPeer: OpenTable<PeerKey>
 
     var credentials = Pool<Credential>(countMax: Limits.credentials)
     var credentialByName: [String: UInt32] = [:]
-    var credentialTimers = DeadlineHeap()
+    var credentialTimers = TimerHeap()
 
     var streams = Pool<Stream>(countMax: Limits.streams)
     var streamByBridge: [Endpoint: UInt32] = [:]
-    var streamTimers = DeadlineHeap()
+    var streamTimers = TimerHeap()
 
     var reservations: [Reservation] = []
 

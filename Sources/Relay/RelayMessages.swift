@@ -108,7 +108,8 @@ extension Relay {
         public var closedPort: UInt64 = 0
         /// Dropped: data beyond the bytes or datagrams a second of their credential.
         public var bandwidthLimited: UInt64 = 0
-        /// Dropped: datagrams with source port 0, or from an address that cannot be answered.
+        /// Dropped: datagrams with source port 0, or from an address that cannot be answered; and
+        /// requests that nobody can judge yet.
         public var unanswerable: UInt64 = 0
         /// Dropped: datagrams that do not fit, or are empty.
         public var sizes: UInt64 = 0

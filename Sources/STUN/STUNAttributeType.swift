@@ -89,7 +89,7 @@ extension STUNAttributeType {
             return count >= 4 && count <= 4 + Self.textByteCountMax
                 && (3...6).contains(value.byte(at: 2) & 7) && value.byte(at: 3) < 100
         case .channelNumber, .lifetime, .requestedAddressFamily, .additionalAddressFamily,
-            .requestedTransport, .fingerprint:
+            .additionalAddressFamilyOfDraft, .requestedTransport, .fingerprint:
             return count == 4
         case .integrity: return count == 20
         case .integritySHA256: return (16...32).contains(count) && count % 4 == 0

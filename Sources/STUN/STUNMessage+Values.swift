@@ -33,9 +33,10 @@ extension STUNMessage {
         first(.requestedAddressFamily).map { family(at: $0) }
     }
 
-    /// ADDITIONAL-ADDRESS-FAMILY.
+    /// ADDITIONAL-ADDRESS-FAMILY, by its number or by that of a draft, which coturn's clients use.
     public var additionalFamily: RequestedFamily? {
-        first(.additionalAddressFamily).map { family(at: $0) }
+        (first(.additionalAddressFamily) ?? first(.additionalAddressFamilyOfDraft))
+            .map { family(at: $0) }
     }
 
     /// EVEN-PORT: whether the next port is to be reserved too; nil: no such wish.

@@ -52,8 +52,10 @@ extension TURNClient {
         }
         guard !relayed.isEmpty else { return pause(.unsupported, at: now) }
         let (expiresAt, refreshDue) = times(of: message, transaction)
+        let isStream = links.contains { $0.kind == .stream && $0.endpoint == transaction.remote }
         allocation = Allocation(
             remote: transaction.remote,
+            mapped: isStream ? nil : message.mappedAddress,
             relayed: relayed,
             expiresAt: expiresAt,
             refreshDue: refreshDue
@@ -135,8 +137,8 @@ extension TURNClient {
     mutating func pause(_ failure: TURNFailure, at now: Instant) {
         let first: Duration =
             switch failure {
-            case .quota, .capacity: Limits.pauseWithoutRoom
-            case .unauthorized, .unsupported, .forbidden: Limits.pauseMax
+            case .quota, .capacity, .unauthorized: Limits.pauseWhenRefused
+            case .unsupported, .forbidden: Limits.pauseMax
             case .noAnswer, .mismatch, .expired, .redirected, .refused, .moved: Limits.pauseMin
             }
         let doubled = min(first * (1 << min(failureCount, 7)), Limits.pauseMax)

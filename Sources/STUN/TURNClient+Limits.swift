@@ -66,10 +66,13 @@ extension TURNClient {
 
         /// First pause after a failed attempt to allocate; doubles.
         static var pauseMin: Duration { .milliseconds(500) }
-        /// First pause where the relay has no room: 486, 508.
-        static var pauseWithoutRoom: Duration { .seconds(5) }
+        /// First pause where the relay has no room (486, 508), or does not know us (401): one that
+        /// was started anew may not have heard of our credentials yet.
+        static var pauseWhenRefused: Duration { .seconds(5) }
         /// Pause where trying again will hardly help.
         static var pauseMax: Duration { .seconds(60) }
+        /// After so many Bindings in a row without an answer the next ones are repeated less.
+        static var patientMisses: Int { 3 }
         /// Pause between attempts on a way that never answers, at most, while another one does.
         static var sparePauseMax: Duration { .seconds(300) }
     }

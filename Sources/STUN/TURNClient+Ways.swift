@@ -20,7 +20,12 @@ extension TURNClient {
             return seek(at: now)
         }
         move(at: now)
-        for index in links.indices { links[index].isAlive = false }
+        for index in links.indices {
+            links[index].isAlive = false
+            guard let family = links[index].mapped?.address.family else { continue }
+            links[index].mapped = nil
+            say(.unmapped(family))
+        }
         links.append(Link(endpoint: bridge, kind: .stream))
         probe(links.count - 1, .stream, at: now)
         choose(bridge, at: now)
@@ -33,14 +38,33 @@ extension TURNClient {
         let last = renewedAt?.advanced(by: Limits.renewInterval)
         guard phase != .closed, last.map({ $0 <= now }) ?? true else { return }
         renewedAt = now
-        for index in links.indices { probe(index, .quick, at: now) }
+        for index in links.indices where !isAsked(links[index], at: now) {
+            probe(index, .quick, at: now)
+        }
         switch phase {
         case .standing: refresh(at: now)
-        case .seeking: unreachableDue = now.advanced(by: Limits.unreachableAfter)
+        case .seeking:
+            let due = now.advanced(by: Limits.unreachableAfter)
+            unreachableDue = min(unreachableDue ?? due, due)
         case .waiting where saidFailure == .noAnswer || saidFailure == .mismatch:
             failureCount = 0
             phase = .waiting(until: now)
         case .waiting, .allocating, .checking, .closed: break
+        }
+    }
+
+    /// Whether a Binding is on its way that soon tells whether the relay is there: another one in
+    /// its place would only put that off.
+    private func isAsked(_ link: Link, at now: Instant) -> Bool {
+        transactions.contains { transaction in
+            guard transaction.purpose == .binding, transaction.remote == link.endpoint else {
+                return false
+            }
+            return switch transaction.pace {
+            case .patient: false
+            case .quick: true
+            case .stream: transaction.due <= now.advanced(by: Limits.quickStreamPatience)
+            }
         }
     }
 
@@ -102,7 +126,8 @@ extension TURNClient {
             guard let due = links[index].due, due <= (links[index].isAlive ? horizon : now) else {
                 continue
             }
-            probe(index, .patient, at: now)
+            let isHopeful = links[index].missCount <= Limits.patientMisses
+            probe(index, isHopeful ? .patient : .quick, at: now)
         }
         if let due = unreachableDue, due <= now {
             unreachableDue = nil
@@ -122,13 +147,27 @@ extension TURNClient {
         (links[index].isAlive, links[index].missCount) = (true, 0)
         links[index].due = now.advanced(by: Limits.keepalive)
         let isNewAddress = note(mapped, of: index)
+        let isCutOff = isCutOff(from: transaction.remote, mapped)
         if phase == .seeking {
+            if isCutOff { forgetAllocation(at: now) }
             choose(transaction.remote, at: now)
+        } else if isCutOff {
+            lose(.mismatch, at: now)
+            allocate(.both, at: now)
         } else if isNewAddress, transaction.remote == chosen {
             refresh(at: now)
         } else if !wasAlive, isStream, links[index].kind == .datagram {
             say(.reachable)
         }
+    }
+
+    /// Whether the relay sees us elsewhere than when it gave us the allocation, which then cannot
+    /// be reached any more. A Refresh does not tell: it may find another one, of a former life.
+    private func isCutOff(from remote: Endpoint, _ mapped: Endpoint?) -> Bool {
+        guard let allocation, allocation.remote == remote, let before = allocation.mapped else {
+            return false
+        }
+        return mapped.map { $0 != before } ?? false
     }
 
     /// Takes up the address that the relay sees us at; whether it replaces another one.
@@ -153,14 +192,10 @@ extension TURNClient {
             links[index].due = now.advanced(by: Limits.keepalive / 5)
             return
         }
-        let family = links[index].mapped?.address.family
-        links[index].mapped = nil
+        // Where it saw us last we may still be: the NAT need not know that the relay is gone.
         links[index].isAlive = false
         links[index].missCount += 1
         links[index].due = now.advanced(by: pauseAfterMiss(links[index].missCount))
-        if let family, !mappedAddresses.contains(where: { $0.address.family == family }) {
-            say(.unmapped(family))
-        }
         if transaction.remote == chosen { loseWay(at: now) }
     }
 

@@ -118,6 +118,9 @@ extension TURNClient {
     struct Allocation: Sendable {
         /// Where it was asked for.
         let remote: Endpoint
+        /// What the relay saw us at then: an allocation belongs to that (RFC 8656 2.2). nil: it did
+        /// not say, or a stream was in between.
+        let mapped: Endpoint?
         let relayed: [Endpoint]
         var expiresAt: Instant
         /// When it is refreshed; nil: a request is on its way.
@@ -148,10 +151,12 @@ extension TURNClient {
     /// Whether an allocation stands.
     public var isAllocated: Bool { phase == .standing }
 
-    /// The addresses that the relay sees us at over UDP, at most one of a family.
+    /// The addresses that the relay sees us at over UDP, at most one of a family; where it does not
+    /// answer, those that it saw us at last.
     public var mappedAddresses: [Endpoint] {
         var all: [Endpoint] = []
-        for mapped in links.lazy.compactMap(\.mapped)
+        let known = links.filter(\.isAlive) + links.filter { !$0.isAlive }
+        for mapped in known.compactMap(\.mapped)
         where !all.contains(where: { $0.address.family == mapped.address.family }) {
             all.append(mapped)
         }

@@ -55,7 +55,7 @@ public enum TURNOutput: Sendable, Equatable {
 public enum TURNEvent: Sendable, Equatable {
     /// The relay sees us at this address: server-reflexive, one of a family; replaces the former.
     case mapped(Endpoint)
-    /// The server-reflexive address of a family is not known any more.
+    /// The server-reflexive address of a family is of no use any more: a stream took its place.
     case unmapped(IPFamily)
     /// An allocation stands; its relayed addresses, at most one of a family.
     case allocated([Endpoint])

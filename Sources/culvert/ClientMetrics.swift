@@ -5,8 +5,8 @@ internal import SansIO
 /// What a client tells Prometheus.
 enum ClientMetrics {
     static func text(_ plane: DataPlane<Client::Client>) async -> String {
-        let (status, counters) = await plane.withMachine {
-            ($0.status(at: SystemClock.now()), $0.counters)
+        let (status, counters, connections) = await plane.withMachine {
+            ($0.status(at: SystemClock.now()), $0.counters, $0.connectionCounters)
         }
         var text = MetricsText()
         text.gauge(
@@ -59,6 +59,7 @@ enum ClientMetrics {
             "Packets that nobody serves.",
             counters.unreachable
         )
+        text.refused("client", connections)
         return text.text
     }
 }

@@ -207,6 +207,7 @@ struct ClientSession: Sendable {
             files: [ClientHost.resolverPath]
         )
         for await _ in monitor.changes {
+            channel.networkChanged()
             await readHost()
             happenings.networkChanged()
         }

@@ -61,6 +61,7 @@ struct GatewayCommand: AsyncParsableCommand {
             statePath: role.statePath(role: "gateway", settings),
             socketPath: role.socketPath(role: "gateway", settings)
         )
+        try Rehearsal.run()
         try await GatewayDaemon(options: options, logger: logger).run()
     }
 }

@@ -29,8 +29,6 @@ struct GatewayDaemon: Sendable {
 
     let options: Options
     let logger: Logger
-    /// Whether it leaves by itself: then the end of its connections is no news.
-    private let isLeaving = SharedFlag()
     /// For what was said last to get through the streams that carry it.
     private static let partingTime = Duration.milliseconds(100)
 
@@ -76,13 +74,12 @@ struct GatewayDaemon: Sendable {
         await readHost(plane, index, port)
         let tasks = [
             happenings.task { await talk(channel, plane, happenings) },
-            happenings.task { try await watch(plane, index, port) },
+            happenings.task { try await watch(channel, plane, index, port) },
             happenings.task { try await serve(plane) },
             happenings.task { try await metrics(plane) },
             happenings.task {
                 await Signals.termination()
                 logger.info("stopping")
-                isLeaving.set()
                 await plane.handle(.shutdown)
                 channel.leave()
                 try await Task.sleep(for: .seconds(2))
@@ -162,7 +159,7 @@ struct GatewayDaemon: Sendable {
                 await plane.handle(.portalConnected(true))
             case .unreadable: channel.send(.resync(.init(reason: "a message could not be read")))
             case .closed(let why):
-                if !isLeaving.isSet { logger.warning("\(why)") }
+                logger.warning("\(why)")
                 await plane.handle(.portalConnected(false))
             case .refusedForGood(let refusal):
                 happenings.end(Sentence("The portal refuses this gateway: \(refusal.sentence)"))
@@ -171,12 +168,20 @@ struct GatewayDaemon: Sendable {
     }
 
     /// Reads what the core must know of the host, now and after every change of the network.
-    private func watch(_ plane: Plane, _ index: UInt32, _ port: UInt16) async throws {
+    private func watch(
+        _ channel: ControlChannel<ToGateway>,
+        _ plane: Plane,
+        _ index: UInt32,
+        _ port: UInt16
+    ) async throws {
         let monitor = try HostFacts.networkMonitor(
             ignoring: index,
             files: ["/etc/resolv.conf", "/etc/hosts"]
         )
-        for await _ in monitor.changes { await readHost(plane, index, port) }
+        for await _ in monitor.changes {
+            channel.networkChanged()
+            await readHost(plane, index, port)
+        }
     }
 
     private func readHost(_ plane: Plane, _ index: UInt32, _ port: UInt16) async {

@@ -5,10 +5,13 @@ internal import SansIO
 /// What a gateway tells Prometheus.
 enum GatewayMetrics {
     static func text(_ plane: DataPlane<Gateway::Gateway>) async -> String {
-        let status = await plane.withMachine { $0.status(at: SystemClock.now()) }
+        let (status, connections) = await plane.withMachine {
+            ($0.status(at: SystemClock.now()), $0.connectionCounters)
+        }
         var text = MetricsText()
         state(status, into: &text)
         packets(status, into: &text)
+        text.refused("gateway", connections)
         return text.text
     }
 

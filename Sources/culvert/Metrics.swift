@@ -7,6 +7,17 @@ struct MetricsText {
         line(name + "_total", "counter", help, "\(value)")
     }
 
+    /// The same value, which only grows, for each of a few words.
+    mutating func counters(
+        _ name: String,
+        _ help: String,
+        by label: String,
+        _ values: [(String, UInt64)]
+    ) {
+        text += "# HELP \(name)_total \(help)\n# TYPE \(name)_total counter\n"
+        for (word, value) in values { text += "\(name)_total{\(label)=\"\(word)\"} \(value)\n" }
+    }
+
     /// A value that goes up and down.
     mutating func gauge(_ name: String, _ help: String, _ value: Int) {
         line(name, "gauge", help, "\(value)")

@@ -68,6 +68,8 @@ struct PortalCommand: AsyncParsableCommand {
                 let prefixes = Self.words(text).map { IPPrefix($0) }
                 return prefixes.contains(nil) ? nil : prefixes.compactMap { $0 }
             } ?? []
+        // For the portal's part of it: the messages of a first packet.
+        try Rehearsal.run()
         try await serve(configuration, try role.logger(role: "portal", settings))
     }
 

@@ -2,9 +2,11 @@ internal import Bytes
 internal import Client
 internal import Control
 internal import DNS
+internal import Daemon
 internal import Foundation
 internal import Gateway
 internal import IP
+internal import Linux
 internal import SansIO
 internal import WireGuard
 
@@ -26,12 +28,6 @@ struct Rehearsal: ~Copyable {
     private static let gatewayID = GatewayID("gateway")
     private static let resource = ResourceID("resource")
 
-    /// What was not seen.
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
-        init(_ what: String) { description = "The self-test failed: \(what)." }
-    }
-
     private let now: Instant
     private var client: Client::Client
     private var gateway: Gateway::Gateway
@@ -44,9 +40,13 @@ struct Rehearsal: ~Copyable {
 
     /// Rehearses.
     ///
-    /// - Throws: ``Failure`` with what was not seen, or a coder's error.
-    static func run(wallClock: WallStart, random: RandomSource, at now: Instant) throws {
-        var rehearsal = Rehearsal(wallClock: wallClock, random: random, at: now)
+    /// - Throws: A sentence with what was not seen, or a coder's error.
+    static func run() throws {
+        var rehearsal = Rehearsal(
+            wallClock: HostFacts.wallStart(),
+            random: Kernel.randomSource(),
+            at: SystemClock.now()
+        )
         try rehearsal.connect()
         try rehearsal.ask()
         try rehearsal.sendFirstPacket()
@@ -57,6 +57,10 @@ struct Rehearsal: ~Copyable {
         self.now = now
         client = Client::Client(wallClock: wallClock, random: random.fork())
         gateway = Gateway::Gateway(wallClock: wallClock, random: random.fork())
+    }
+
+    private static func failure(_ what: String) -> Sentence {
+        Sentence("The self-test at start failed: \(what). Do not rely on this build here.")
     }
 
     /// Both are welcomed by a portal.
@@ -104,12 +108,12 @@ struct Rehearsal: ~Copyable {
 
     /// The name is asked for.
     private mutating func ask() throws {
-        guard let sentinel, let name = Name(Self.name) else { throw Failure("no sentinel") }
+        guard let sentinel, let name = Name(Self.name) else { throw Self.failure("no sentinel") }
         for type in [RecordType.a, .aaaa] {
             let query = Message(query: Question(name, type), id: 1).wire()
             try toClient(.streamQuery(id: 1, sentinel: sentinel, bytes: query))
         }
-        guard proxy != nil else { throw Failure("the name was not answered") }
+        guard proxy != nil else { throw Self.failure("the name was not answered") }
     }
 
     /// The first packet goes to the server, and its answer comes back.
@@ -123,7 +127,7 @@ struct Rehearsal: ~Copyable {
         try put(first, ofClient: true)
         guard let arrived = delivered.popLast(), let header = try? PacketHeader(arrived.rawSpan),
             header.destination == Self.server
-        else { throw Failure("the first packet did not reach the server") }
+        else { throw Self.failure("the first packet did not reach the server") }
         let answer = Self.segment(
             from: header.destinationEndpoint,
             to: Endpoint(header.source, port: header.sourcePort),
@@ -132,7 +136,7 @@ struct Rehearsal: ~Copyable {
         try put(answer, ofClient: false)
         guard let back = delivered.popLast(), let header = try? PacketHeader(back.rawSpan),
             header.source == proxy
-        else { throw Failure("the server's answer did not come back") }
+        else { throw Self.failure("the server's answer did not come back") }
     }
 
     // MARK: - The host's part
@@ -165,7 +169,7 @@ struct Rehearsal: ~Copyable {
             isClient
             ? client.receive(batch, from: side, at: now, into: &outbox)
             : gateway.receive(batch, from: side, at: now, into: &outbox)
-        guard taken == 1 else { throw Failure("a packet was not taken") }
+        guard taken == 1 else { throw Self.failure("a packet was not taken") }
         try settle(isClient: isClient)
     }
 

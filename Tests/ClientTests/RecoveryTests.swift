@@ -227,4 +227,109 @@ struct RecoveryTests {
             try #require(LeaseTests.timeUntilServed(world, address, by: 1)) <= .milliseconds(120)
         )
     }
+
+    @Test("when nobody is heard the fault is ours: the first that answers serves, the old one here")
+    func faultIsOurs() throws {
+        let world = ClientWorld()
+        world.served = ["a": [0, 1], "b": [1]]
+        world.start([
+            ClientWorld.prefix("a", "10.1.0.0/16"), ClientWorld.prefix("b", "10.2.0.0/16"),
+        ])
+        let address = IPAddress(ipv4: 0x0a01_0001)
+        world.send(ClientWorld.udp(to: address))
+        world.send(ClientWorld.udp(to: IPAddress(ipv4: 0x0a02_0001)))
+        world.run(for: .seconds(1))
+        for site in world.sites { site.isCut = true }
+        for _ in 0..<30 {
+            world.send(ClientWorld.udp(to: address))
+            world.run(for: .milliseconds(100))
+        }
+        #expect(world.client.authorizations["a"]?.lease?.gateway == "gateway-0")
+        world.sites[0].isCut = false
+        #expect(try #require(LeaseTests.timeUntilServed(world, address, by: 0)) < .seconds(1))
+        #expect(world.client.authorizations["a"]?.lease?.gateway == "gateway-0")
+    }
+
+    @Test("when the other gateway is heard first, it serves")
+    func otherIsHeard() throws {
+        let world = ClientWorld()
+        world.served = ["a": [0, 1], "b": [1]]
+        world.start([
+            ClientWorld.prefix("a", "10.1.0.0/16"), ClientWorld.prefix("b", "10.2.0.0/16"),
+        ])
+        let address = IPAddress(ipv4: 0x0a01_0001)
+        world.send(ClientWorld.udp(to: address))
+        world.send(ClientWorld.udp(to: IPAddress(ipv4: 0x0a02_0001)))
+        world.run(for: .seconds(1))
+        for site in world.sites { site.isCut = true }
+        for _ in 0..<30 {
+            world.send(ClientWorld.udp(to: address))
+            world.run(for: .milliseconds(100))
+        }
+        world.sites[1].isCut = false
+        #expect(try #require(LeaseTests.timeUntilServed(world, address, by: 1)) < .seconds(1))
+    }
+
+    @Test("a gateway that is not there yet is told no names, and wakes nobody for them")
+    func namesWait() throws {
+        let world = ClientWorld()
+        world.served = ["git": [0]]
+        world.sites[0].isCut = true
+        world.start([ClientWorld.name("git", "git.example.com")])
+        let address = try #require(world.resolve("git.example.com").first)
+        world.send(ClientWorld.udp(to: address))
+        world.run(for: .seconds(30))
+        #expect(world.client.names.count == 1)
+        #expect(world.client.names.values.allSatisfy { $0.telling?.nextSend == nil })
+        world.sites[0].isCut = false
+        #expect(try #require(LeaseTests.timeUntilServed(world, address, by: 0)) < .seconds(1))
+    }
+
+    @Test("a gateway that does not answer at first is asked for through the portal")
+    func firstAnswerMissing() throws {
+        let world = ClientWorld()
+        world.served = ["git": [0]]
+        world.sites[0].isCut = true
+        world.start([ClientWorld.name("git", "git.example.com")])
+        let address = try #require(world.resolve("git.example.com").first)
+        let start = world.now
+        world.send(ClientWorld.udp(to: address))
+        world.run(for: .seconds(2))
+        let punches = world.outputs.compactMap { entry -> Duration? in
+            guard case .toPortal(.punch) = entry.output else { return nil }
+            return start.duration(to: entry.at)
+        }
+        #expect(punches.prefix(2) == [.milliseconds(420), .milliseconds(1420)])
+    }
+
+    @Test("a name that lost its addresses refuses new connections, and lets running ones be")
+    func addressesGone() throws {
+        let (world, address) = try LeaseTests.connected()
+        world.sites[0].status = .noAddresses
+        let lease = try #require(world.client.authorizations["git"]?.lease)
+        world.tell(.leaseExtended(ToClient.LeaseExtended(lease: lease.id, lifetimeSeconds: 600)))
+        world.run(for: .milliseconds(100))
+        let (before, packets) = (world.delivered.count, world.sites[0].packets.count)
+        world.send(ClientWorld.tcp(to: address, from: 41_000))
+        #expect(world.told(since: before) == [.hostUnreachable])
+        world.send(ClientWorld.tcp(to: address, flags: .ack))
+        world.run(for: .milliseconds(20))
+        #expect(world.told(since: before).count == 1)
+        #expect(world.sites[0].packets.count == packets + 1)
+    }
+
+    @Test("that nobody is there but whom we left out is believed for two seconds only")
+    func leftOut() throws {
+        let (world, address) = try LeaseTests.connected()
+        world.served = ["git": [0]]
+        world.gatewaySends(0, .goodbye(.shutdown))
+        world.run(for: .milliseconds(100))
+        let before = world.delivered.count
+        world.send(ClientWorld.tcp(to: address, from: 41_000))
+        #expect(world.told(since: before) == [.hostUnreachable])
+        world.run(for: .seconds(2))
+        #expect(
+            try #require(LeaseTests.timeUntilServed(world, address, by: 0)) <= .milliseconds(200)
+        )
+    }
 }

@@ -42,16 +42,7 @@ extension EndToEnd {
         static func startPortal(on host: LabHost, state: String? = nil, port: Int = 8443) throws
             -> Running
         {
-            let portal = try host.start(
-                "portal-\(port)",
-                [
-                    executable, "portal", "--listen", "[::]:\(port)", "--url",
-                    "https://203.0.113.10:\(port)", "--state",
-                    state ?? Roles.state("portal", on: host),
-                ]
-            )
-            try portal.waitForOutput("serving")
-            return portal
+            try roles.portal(on: host, address: "203.0.113.10", port: port, state: state)
         }
 
         /// The words that start a role.

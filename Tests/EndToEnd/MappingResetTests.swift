@@ -30,7 +30,7 @@ extension EndToEnd {
                 ["ping", "-4", "-n", "-D", "-i", "0.1", "git.corp.example"]
             )
             try ping.waitForOutput("bytes from")
-            let queries = try count(on: ada)
+            let queries = try #require(ClientStatus(of: ada, roles).queries)
             for _ in 0..<3 {
                 let seen = ping.output.count
                 try demo.world.home.resetMappings(renumbers: true)
@@ -42,17 +42,9 @@ extension EndToEnd {
             #expect(download.wait(seconds: 30), "the download hangs: \(demo.logs)")
             #expect(download.code == 0, "\(download.output)")
             #expect(try ada.must("sha256sum", copy).prefix(64) == sum)
-            #expect(try count(on: ada) == queries)
+            #expect(ClientStatus(of: ada, roles).queries == queries)
             let gap = longestGap(ping.output)
             #expect(gap <= 1, "no answer for \(gap) s")
-        }
-
-        /// DNS queries that the client has seen so far.
-        private func count(on host: LabHost) throws -> Int {
-            let text = try roles.command(on: host, "status", "--json").output
-            let status = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
-            let core = status?["core"] as? [String: Any]
-            return try #require(core?["queries"] as? Int, "\(text)")
         }
 
         /// The longest time between two answers of `ping -D`, in seconds.

@@ -33,10 +33,10 @@ extension EndToEnd {
                     "http://git.corp.example/big",
                 ]
             )
-            let opened = try Lab.waits(seconds: 5) {
+            func isOpen() throws -> Bool {
                 try ada.run("ss", "-Htn", "state", "established").output.contains(":80")
             }
-            #expect(opened, "\(demo.logs)")
+            #expect(try Lab.waits(seconds: 5, until: isOpen), "\(demo.logs)")
 
             let without = DemoNetwork.configuration.replacing(
                 "  - group: Engineering\n    resource: Git\n",
@@ -44,7 +44,10 @@ extension EndToEnd {
             )
             try roles.apply(without, portal: demo.world.portal)
             try ping.waitForOutput("Packet filtered", seconds: 3)
-            #expect(download.wait(seconds: 5), "the download goes on: \(demo.logs)")
+            let isReset = try Lab.waits(seconds: 3) { try !isOpen() }
+            #expect(isReset, "the connection lives on: \(demo.logs)")
+            // What has come is read first, at the limited rate.
+            try #require(download.wait(seconds: 30), "the download goes on: \(demo.logs)")
             #expect(download.code == 56, "curl ended with \(download.code): \(download.output)")
             let why = try roles.command(on: ada, "explain", "git.corp.example")
             #expect(why.code == 3, "\(why.output)")

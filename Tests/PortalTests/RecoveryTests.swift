@@ -43,6 +43,31 @@ internal import Testing
         }
     }
 
+    @Test func `a client that starts again finds each resource where its flows are`() async throws {
+        try await PortalUnderTest.run { portal in
+            try await portal.apply(PortalUnderTest.example)
+            let token = try await portal.token("client", "ada@example.com")
+            let first = try await portal.gateway("first", key: 200)
+            _ = try await first.gateway(\.welcome)
+            let second = try await portal.gateway("second", key: 201)
+            _ = try await second.gateway(\.welcome)
+            let (git, lab) = (try await portal.resource("Git"), try await portal.resource("Lab"))
+            let client = try await portal.client(token: token)
+            try await client.authorize(git, id: "r1")
+            let one = try await client.client(\.authorized).gateway.id
+            try await client.authorize(lab, id: "r2", without: [one])
+            let other = try await client.client(\.authorized).gateway.id
+            try await client.authorize(git, id: "s1", standBy: true)
+            #expect(try await client.client(\.authorized).gateway.id == other)
+            client.drop()
+            let again = try await portal.client(key: 102, token: token)
+            try await again.authorize(lab, id: "r1", connected: [one])
+            #expect(try await again.client(\.authorized).gateway.id == other)
+            try await again.authorize(git, id: "r2", connected: [other])
+            #expect(try await again.client(\.authorized).gateway.id == one)
+        }
+    }
+
     @Test func `a stand-by lease is at another gateway, and the first one stays`() async throws {
         try await PortalUnderTest.run { portal in
             try await portal.apply(PortalUnderTest.example)

@@ -68,7 +68,7 @@ internal import Testing
             first.tester.drop()
             #expect(try await client.client(\.relays).map(\.id) == [second.welcome.relay])
             #expect(try await gateway.gateway(\.relays).map(\.id) == [second.welcome.relay])
-            #expect(killed.duration(to: .now) < .seconds(1))
+            #expect(killed.duration(to: .now) < .seconds(5), "not by heartbeats, which take 30 s")
 
             // The same relay at another address: the same name and secret.
             let moved = try await portal.relay(at: "203.0.113.22:3478", token: token)

@@ -243,10 +243,10 @@ final class RoleTester: Sendable {
         throw TimedOut(waitedFor: "a message")
     }
 
-    /// Waits for something to come, at most ten seconds.
+    /// Waits for something to come, at most half a minute: machines that test are busy.
     private func step(_ what: String) async throws {
         let isLate = Flag()
-        let alarm = channel.channel.eventLoop.scheduleTask(in: .seconds(10)) { [waker] in
+        let alarm = channel.channel.eventLoop.scheduleTask(in: .seconds(30)) { [waker] in
             isLate.value.withLock { $0 = true }
             waker.yield()
         }

@@ -34,35 +34,6 @@ struct TableTests {
         }
     }
 
-    @Test("a deadline heap gives what is due in order, whatever was moved or removed")
-    func deadlineHeap() {
-        var random = RandomSource(seed: 4)
-        var heap = DeadlineHeap()
-        var model: [UInt32: UInt64] = [:]
-        var now: UInt64 = 0
-        for _ in 0..<20_000 {
-            let number = UInt32(random.next() % 200)
-            switch random.next() % 4 {
-            case 0, 1:
-                let deadline = now + random.next() % 1_000
-                heap.set(number, at: Instant(nanoseconds: deadline))
-                model[number] = deadline
-            case 2:
-                heap.remove(number)
-                model[number] = nil
-            default:
-                now += random.next() % 100
-                while let due = heap.popDue(at: Instant(nanoseconds: now)) {
-                    #expect(model[due] == model.values.min())
-                    #expect((model[due] ?? .max) <= now)
-                    model[due] = nil
-                }
-            }
-            #expect(heap.next?.nanoseconds == model.values.min())
-            #expect(heap.count == model.count)
-        }
-    }
-
     @Test("a pool gives numbers back, and never more than its bound")
     func pool() {
         var pool = Pool<Int>(countMax: 3)

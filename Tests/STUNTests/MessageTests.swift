@@ -130,6 +130,13 @@ internal import Testing
         #expect(writer.bytes.count % 4 == 0)
     }
 
+    @Test func `an additional family is read by the number of the draft too`() throws {
+        var writer = STUNWriter(.request, .allocate, TransactionID(high: 1, low: 2))
+        writer.append(.additionalAddressFamilyOfDraft, .ipv6)
+        let family = try STUNMessage(writer.bytes.rawSpan).additionalFamily?.family
+        #expect(family == .ipv6)
+    }
+
     @Test func `what is not there is nil`() throws {
         let writer = STUNWriter(.success, .allocate, id)
         let message = try STUNMessage(writer.bytes.rawSpan)

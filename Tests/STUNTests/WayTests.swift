@@ -35,8 +35,25 @@ internal import Testing
         #expect(play.times.map(\.event) == [.unreachable])
         #expect(play.times.map(\.at) == [.milliseconds(750)])
         play.cut = []
-        play.run(.seconds(32))
+        play.run(.seconds(61))
         #expect(play.client.isAllocated)
+    }
+
+    @Test func `a way that never answers is asked less and less, where another one does`() {
+        var play = Play([Play.ipv4, Play.ipv6])
+        play.cut = [Play.ipv6]
+        play.run(.seconds(600))
+        var count = 0
+        let end = play.now + .seconds(3600)
+        while play.now < end, let next = play.client.nextDeadline {
+            play.run(play.now.duration(to: next))
+            count += 1
+        }
+        // Each 25 s a Binding, each 300 s a Refresh, answered; each 300 s three that are not.
+        #expect(count < 2 * (144 + 12) + 12 * 4)
+        play.cut = []
+        play.run(.seconds(301))
+        #expect(play.client.mappedAddresses.count == 2)
     }
 
     @Test func `a relay without endpoints wants a stream at once`() {
@@ -49,6 +66,24 @@ internal import Testing
         play.run(.seconds(1))
         #expect(play.client.isAllocated)
         #expect(play.client.isStream)
+    }
+
+    @Test func `a stream that died is known in 3 s, however often that is asked`() {
+        for interval in [200, 500, 1_000, 2_000] {
+            var play = Play([])
+            play.client.useStream(Play.bridge, at: play.now)
+            play.run(.seconds(1))
+            #expect(play.client.isAllocated)
+            _ = play.takeEvents()
+            play.cut = [Play.bridge]
+            for _ in 0...3_000 / interval {
+                play.client.renew(at: play.now)
+                play.run(.milliseconds(interval))
+            }
+            let events = play.takeEvents()
+            #expect(events.contains(.lost(.noAnswer)), "\(interval) ms")
+            #expect(events.contains(.unreachable), "\(interval) ms")
+        }
     }
 
     @Test func `bindings keep the way open every 25 s`() {
@@ -64,12 +99,25 @@ internal import Testing
         #expect(play.takeLog() == Array(repeating: "binding", count: 6))
         play.cut = [Play.ipv6]
         play.run(.seconds(60))
-        #expect(play.takeEvents() == [.unmapped(.ipv6)])
-        #expect(play.client.mappedAddresses == [endpoint("203.0.113.5:4500")])
         #expect(play.client.isAllocated)
         play.cut = []
+        play.relay.mapped[.ipv6] = endpoint("[2001:db8:113::5]:4501")
         play.run(.seconds(60))
-        #expect(play.takeEvents() == [.mapped(endpoint("[2001:db8:113::5]:4500"))])
+        #expect(play.takeEvents() == [.mapped(endpoint("[2001:db8:113::5]:4501"))])
+    }
+
+    @Test func `where the relay saw us last is offered although it does not answer any more`() {
+        var play = Play.standing([Play.ipv4, Play.ipv6])
+        let mapped = play.client.mappedAddresses
+        #expect(mapped.count == 2)
+        play.cut = [Play.ipv4, Play.ipv6]
+        play.run(.seconds(600))
+        #expect(!play.client.isAllocated)
+        #expect(play.client.mappedAddresses == mapped)
+        // Behind a stream datagrams do not get out: nobody reaches us there.
+        play.client.useStream(Play.bridge, at: play.now)
+        play.run(.seconds(1))
+        #expect(play.client.mappedAddresses.isEmpty)
     }
 
     @Test func `a relay that died is found out within a second of a renewal`() {
@@ -97,8 +145,7 @@ internal import Testing
         _ = play.takeLog()
         play.run(.seconds(3))
         let expected: [TURNEvent] = [
-            .unmapped(.ipv4), .lost(.noAnswer), .unreachable,
-            .mapped(endpoint("203.0.113.5:4500")), .allocated(play.relay.relayed),
+            .lost(.noAnswer), .unreachable, .allocated(play.relay.relayed),
         ]
         #expect(play.takeEvents() == expected)
         #expect(play.takeLog() == ["binding", "refresh"])
@@ -143,6 +190,26 @@ internal import Testing
         play.run(.seconds(2))
         #expect(play.takeLog() == ["binding", "refresh"])
         #expect(play.takeEvents().isEmpty)
+    }
+
+    @Test func `another mapped address makes a new allocation, whatever a Refresh finds there`() {
+        var play = Play.standing()
+        play.relay.mapped[.ipv4] = endpoint("203.0.113.5:4501")
+        play.relay.relayed = [endpoint("198.51.100.1:50001")]
+        // An allocation of a former life stands there, and is refreshed as well as ours was.
+        play.client.renew(at: play.now)
+        play.run(.seconds(1))
+        #expect(play.client.relayedAddresses == [endpoint("198.51.100.1:50001")])
+        #expect(play.takeEvents().contains(.lost(.mismatch)))
+        // The same while no way was known.
+        play.cut = [Play.ipv4]
+        play.client.renew(at: play.now)
+        play.run(.seconds(2))
+        play.cut = []
+        play.relay.mapped[.ipv4] = endpoint("203.0.113.5:4502")
+        play.relay.relayed = [endpoint("198.51.100.1:50002")]
+        play.run(.seconds(10))
+        #expect(play.client.relayedAddresses == [endpoint("198.51.100.1:50002")])
     }
 
     @Test func `another mapped address makes the allocation be looked after`() {

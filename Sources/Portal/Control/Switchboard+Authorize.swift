@@ -91,12 +91,15 @@ extension Switchboard {
         for id: ClientID
     ) throws(GatewayChoice.Failure) -> LiveGateway {
         let held = leases.leases(of: id)
-        var excluded = request.withoutGateway ?? []
-        if request.standBy == true {
-            // It stands by for those that are in use.
-            excluded += held.filter { $0.resource == request.resource && $0.isStandBy != true }
-                .map(\.gateway)
-        }
+        let same = held.filter { $0.resource == request.resource }
+        let inUse = same.filter { $0.isStandBy != true }.map(\.gateway)
+        // What stands by does so for those that are in use.
+        let excluded = (request.withoutGateway ?? []) + (request.standBy == true ? inUse : [])
+        // Flows of the resource go on where they are, also those of a client that was restarted.
+        let holders = same.reversed().map(\.gateway)
+        let preferred =
+            request.connected.filter(holders.contains) + inUse.reversed() + holders
+            + request.connected + held.map(\.gateway)
         let options = gateways.values.filter { $0.site == site }.map { gateway in
             GatewayChoice.Option(
                 id: gateway.id,
@@ -108,7 +111,7 @@ extension Switchboard {
         }
         let chosen = try GatewayChoice.choose(
             among: options.sorted { $0.id < $1.id },
-            connected: request.connected + held.map(\.gateway),
+            connected: preferred,
             without: excluded,
             near: clients[id]?.region,
             using: &random

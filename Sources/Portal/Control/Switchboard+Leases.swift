@@ -128,6 +128,16 @@ extension Switchboard {
         }
     }
 
+    /// A client started anew: what stood by for a lease that is in use is of no help to it.
+    func endStandBys(of id: ClientID) {
+        let held = leases.leases(of: id)
+        for lease in held where lease.isStandBy == true {
+            let isNeeded = !held.contains { $0.resource == lease.resource && $0.isStandBy != true }
+            guard !isNeeded else { continue }
+            end(lease, .released, "The client was started again.", tellClient: false)
+        }
+    }
+
     /// Sees to a look at the leases at `date` at the latest.
     func scheduleSweep(at date: Date) {
         let capped = min(date, Date.now.addingTimeInterval(Limits.sweepSeconds))

@@ -215,6 +215,7 @@ extension Switchboard {
         )
         switch device.role {
         case .client:
+            if isNewKey { endStandBys(of: ClientID(device.id)) }
             arrive(
                 client: device,
                 candidates,

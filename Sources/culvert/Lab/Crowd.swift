@@ -19,19 +19,42 @@ final class Crowd: @unchecked Sendable {
     fileprivate var outbox = Outbox(byteCount: 1 << 16)
     fileprivate var batch = Batch(byteCount: 1 << 16)
     fileprivate var connected: Set<Int> = []
-    fileprivate var sent = 0
-    fileprivate var received = 0
+    fileprivate var sent = DatagramCounts()
+    fileprivate var received = DatagramCounts()
 
     init(own: IPAddress, target: IPAddress) { (self.own, self.target) = (own, target) }
 
-    /// One line: clients with a tunnel, datagrams so far.
-    var summary: String { "connected=\(connected.count) sent=\(sent) received=\(received)" }
+    /// One line: clients with a tunnel, datagrams so far by kind.
+    var summary: String {
+        "connected=\(connected.count) \(sent.words("sent")) \(received.words("received"))"
+    }
 
     /// Adds a client, which connects at once.
     func add(_ name: String, _ token: Token) throws {
         let member = try Member(members.count, name, token, own: own, target: target, crowd: self)
         members.append(member)
         member.start()
+    }
+}
+
+/// Datagrams by what they are for.
+private struct DatagramCounts {
+    private var handshakes = 0
+    /// Sealed, with nothing or no more than a frame inside.
+    private var keepalives = 0
+    private var others = 0
+
+    /// Counts a datagram by its first byte and its size.
+    mutating func count(_ kind: UInt8, _ byteCount: Int) {
+        switch kind {
+        case 1, 2, 3: handshakes += 1
+        case 4 where byteCount <= 64: keepalives += 1
+        default: others += 1
+        }
+    }
+
+    func words(_ way: String) -> String {
+        "\(way)-keepalives=\(keepalives) \(way)-handshakes=\(handshakes) \(way)-others=\(others)"
     }
 }
 
@@ -140,7 +163,7 @@ private final class Member: @unchecked Sendable {
                 }
             }
             guard count > 0 else { break }
-            crowd.received += 1
+            crowd.received.count(Self.firstByte(crowd.batch), count)
             crowd.batch.removeAll()
             crowd.batch.append(
                 Batch.Packet(
@@ -173,7 +196,7 @@ private final class Member: @unchecked Sendable {
             default: break
             }
         }
-        crowd.sent += Self.send(crowd.outbox, by: descriptor)
+        Self.send(crowd.outbox, by: descriptor, counting: &crowd.sent)
         crowd.outbox.removeAll()
         guard let deadline = machine.nextDeadline else { return }
         let delay = max(0, SystemClock.now().duration(to: deadline).nanoseconds)
@@ -187,9 +210,16 @@ private final class Member: @unchecked Sendable {
         batch.append(Batch.Packet(range: 0..<packet.count))
     }
 
-    /// Sends every IPv4 datagram of `outbox`, and says how many there were.
-    private static func send(_ outbox: borrowing Outbox, by descriptor: Int32) -> Int {
-        var count = 0
+    private static func firstByte(_ batch: borrowing Batch) -> UInt8 {
+        batch.block.bytes(0..<1).byte(at: 0)
+    }
+
+    /// Sends every IPv4 datagram of `outbox`.
+    private static func send(
+        _ outbox: borrowing Outbox,
+        by descriptor: Int32,
+        counting counts: inout DatagramCounts
+    ) {
         for index in 0..<outbox.runCount {
             let run = outbox.run(index)
             guard run.remote.address.isIPv4 else { continue }
@@ -200,11 +230,11 @@ private final class Member: @unchecked Sendable {
             let bytes = outbox.bytes(ofRun: index)
             for start in stride(from: 0, to: run.range.count, by: run.segmentByteCount) {
                 let end = min(run.range.count, start + run.segmentByteCount)
-                send(bytes.extracting(start..<end), to: &remote, by: descriptor)
-                count += 1
+                let datagram = bytes.extracting(start..<end)
+                send(datagram, to: &remote, by: descriptor)
+                counts.count(datagram.byte(at: 0), datagram.byteCount)
             }
         }
-        return count
     }
 
     private static func send(

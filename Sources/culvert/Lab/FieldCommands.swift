@@ -31,9 +31,9 @@ struct LabUpCommand: ParsableCommand {
                 executable: try Executable.path()
             )
             let standing = try StandingLab(field, topology: topology)
-            print("up: \(standing.hosts.keys.sorted().joined(separator: ", "))")
-            print("  culvert lab exec ada -- curl http://\(FieldNetwork.name)/")
-            print("  culvert lab down")
+            LabCommand.say("up: \(standing.hosts.keys.sorted().joined(separator: ", "))")
+            LabCommand.say("  culvert lab exec ada -- curl http://\(FieldNetwork.name)/")
+            LabCommand.say("  culvert lab down")
         }
     }
 }
@@ -81,11 +81,11 @@ struct LabDownCommand: ParsableCommand {
 
     func run() throws {
         guard let standing = StandingLab.current else {
-            print("No lab is up.")
+            LabCommand.say("No lab is up.")
             return
         }
         standing.remove()
-        print("down")
+        LabCommand.say("down")
     }
 }
 
@@ -105,7 +105,7 @@ struct LabRunCommand: AsyncParsableCommand {
     var long = false
 
     @Option(help: "How many at the same time.")
-    var together = 2
+    var together = 3
 
     func run() async throws {
         let executable = try Executable.path()
@@ -114,19 +114,19 @@ struct LabRunCommand: AsyncParsableCommand {
         if names.contains("overnight") {
             try LabCommand.inWords {
                 let night = Overnight(executable: executable, minutes: long ? 30 : 3)
-                isGood = try night.run(name: "cvnight") { print($0) }
+                isGood = try night.run(name: "cvnight") { LabCommand.say($0) }
             }
         }
         let wanted = names.filter { $0 != "overnight" }
         let scenarios = try wanted.isEmpty && names.isEmpty ? Scenario.all : wanted.map(Self.named)
         guard !scenarios.isEmpty else { return try Self.end(isGood) }
-        for line in Scenario.tableHead { print(line) }
+        for line in Scenario.tableHead { LabCommand.say(line) }
         let runner = ScenarioRunner(executable: executable, pace: pace, width: max(1, together))
-        let reports = await runner.run(scenarios) { print($0.row) }
+        let reports = await runner.run(scenarios) { LabCommand.say($0.row) }
         for report in reports where !report.passed {
             isGood = false
-            print("\n\(report.scenario.name): \(report.faults.joined(separator: "; "))")
-            print(report.logs)
+            LabCommand.say("\n\(report.scenario.name): \(report.faults.joined(separator: "; "))")
+            LabCommand.say(report.logs)
         }
         try Self.end(isGood)
     }
@@ -168,7 +168,7 @@ struct LabDelayCommand: ParsableCommand {
                 right: right,
                 character: .init(milliseconds: milliseconds, loss: loss, seed: seed)
             )
-            FileHandle.standardOutput.write(Data("ready\n".utf8))
+            LabCommand.say("ready")
             try line.run()
         }
     }

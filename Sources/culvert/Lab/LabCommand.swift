@@ -25,6 +25,11 @@ struct LabCommand: AsyncParsableCommand {
         ]
     )
 
+    /// Prints a line at once, also into a pipe: what takes minutes is to be watched.
+    static func say(_ line: String) {
+        FileHandle.standardOutput.write(Data((line + "\n").utf8))
+    }
+
     /// What a lab could not do, as a command's sentence.
     static func inWords(_ body: () throws -> Void) throws {
         do { try body() } catch let error as LabError {
@@ -49,10 +54,10 @@ struct DemoCommand: ParsableCommand {
     func run() throws {
         let executable = try Executable.path()
         do {
-            let demo = try Demo(executable: executable) { print($0) }
+            let demo = try Demo(executable: executable) { LabCommand.say($0) }
             try demo.run(pictures: pictures)
             guard !exit, isatty(STDIN_FILENO) == 1 else { return }
-            for line in demo.invitation { print(line) }
+            for line in demo.invitation { LabCommand.say(line) }
             Interruption.wait()
         } catch let error as LabError {
             throw Sentence("The demo stopped: \(error)")
@@ -94,11 +99,12 @@ struct BenchCommand: ParsableCommand {
                 switch bench {
                 case .tunnel:
                     try TunnelBench(executable: executable, runs: runs, seconds: seconds)
-                        .run { print($0) }
-                case .setup: try SetupBench(executable: executable, runs: runs).run { print($0) }
+                        .run { LabCommand.say($0) }
+                case .setup:
+                    try SetupBench(executable: executable, runs: runs).run { LabCommand.say($0) }
                 case .idle:
                     try IdleBench(executable: executable, clients: clients, minutes: minutes)
-                        .run { print($0) }
+                        .run { LabCommand.say($0) }
                 }
             }
         } catch let error as LabError {

@@ -8,7 +8,7 @@ struct Summary {
     private var probes = 0
     private var strictProbes = 0
     private var queries = 0
-    private var faults = 0
+    private var faults: [Fault: Int] = [:]
     private var datagrams = 0
     private var recoveries: [(label: String, longest: Duration, count: Int)] = []
 
@@ -18,7 +18,7 @@ struct Summary {
         probes += result.probes
         strictProbes += result.strictProbes
         queries += result.queries
-        faults += result.faults
+        faults.merge(result.faults) { $0 + $1 }
         datagrams += result.datagrams
         for recovery in result.recoveries { add(recovery) }
     }
@@ -31,12 +31,21 @@ struct Summary {
         recoveries[place].count += recovery.count
     }
 
+    /// Kinds of faults that happened in no seed.
+    var missing: [Fault] { Fault.allCases.filter { faults[$0] == nil } }
+
     /// The figures; the last line is the verdict.
     func text(wall: Duration) -> String {
+        let count = faults.values.reduce(0, +)
         var lines = [
-            "\(probes) probes (\(strictProbes) judged strictly), \(queries) queries, \(faults) faults, "
-                + "\(datagrams) datagrams"
+            "\(probes) probes (\(strictProbes) judged strictly), \(queries) queries, "
+                + "\(count) faults, \(datagrams) datagrams"
         ]
+        if count > 0 {
+            let words = Fault.allCases.map { "\($0.rawValue) \(faults[$0] ?? 0)" }
+            lines.append("faults: " + words.joined(separator: ", "))
+        }
+        lines.append("recovery, from the next packet on:")
         for recovery in recoveries.sorted(by: { $0.label < $1.label }) {
             let milliseconds = Int(recovery.longest / .milliseconds(1))
             lines.append("  \(recovery.label): \(recovery.count), \(milliseconds) ms at most")

@@ -38,7 +38,7 @@ public struct Simulation {
         public let probes: Int
         public let strictProbes: Int
         public let queries: Int
-        public let faults: Int
+        public let faults: [Fault: Int]
         public let datagrams: Int
         /// The longest recovery after each kind of fault, from the next packet.
         public let recoveries: [(label: String, longest: Duration, count: Int)]
@@ -68,7 +68,7 @@ public struct Simulation {
             probes: scene.prober.tally.values.reduce(0, +),
             strictProbes: scene.prober.strictCount,
             queries: scene.queries.count,
-            faults: workload.faultCount,
+            faults: workload.faultCounts,
             datagrams: scene.internet.datagramCount,
             recoveries: scene.calm.recoveries
         )

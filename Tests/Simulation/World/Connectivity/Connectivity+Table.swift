@@ -20,17 +20,20 @@ extension Connectivity {
         # Connectivity
 
         How a client and a gateway reach each other, for every pair of networks that they can be in.
-        The table is made by a test: the real cores of client, gateway and relay in a simulated
-        world, 50 ms one way between any two networks and to the portal, one relay. Everything is up
-        and quiet; then a program sends its first datagram to a protected name. **D** is a direct
-        path, R one through the relay, and the number is the time in seconds from that datagram to
-        its answer: authorization, look-up, handshake and the way there and back.
+        `culvert-simulate --connectivity --write docs/connectivity.md` makes this page, and
+        `make test` fails when it is not what the code does.
+
+        The real cores of client, gateway and relay meet in a simulated world: 50 ms one way between
+        any two networks and to the portal, one relay. Everything is up and quiet; then a program
+        sends its first datagram to a protected name. **D** is a direct path, R one through the
+        relay, and the number is the time in seconds from that datagram to its answer:
+        authorization, look-up, handshake and the way there and back.
 
         NATs are named after RFC 4787, mapping before filtering: **EI** endpoint-independent,
         **AD** address-dependent, **APD** address-and-port-dependent; ports outside go by chance,
-        nothing is kept alive from outside. *public* has an IPv4 address of its own, *no UDP* is a
-        NAT that lets no UDP out, *v6* is IPv6 alone behind a firewall of that filtering, *dual*
-        has IPv6 behind the strictest firewall and IPv4 behind the strictest NAT.
+        and nothing is kept alive from outside. *public* has an IPv4 address of its own, *no UDP*
+        is a NAT that lets no UDP out, *v6* is IPv6 alone behind a firewall of that filtering,
+        *dual* has IPv6 behind the strictest firewall and IPv4 behind the strictest NAT.
 
         """.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
 
@@ -61,7 +64,8 @@ extension Connectivity {
 }
 
 extension Connectivity.Cell {
-    fileprivate var text: String {
+    /// How the table says it.
+    public var text: String {
         let time = connected.map { Connectivity.seconds($0) } ?? "never"
         return isDirect ? "**D** \(time)" : "R \(time)"
     }

@@ -35,25 +35,34 @@ public struct Connectivity: Sendable {
     /// All pairs, clients in the outer order.
     public let cells: [Cell]
 
+    /// What the kinds of networks are called, in the order of the table.
+    public static var kinds: [String] { NetworkKind.all.map(\.name) }
+
     /// Tries all pairs.
     public init() {
         cells = NetworkKind.all.flatMap { client in
-            NetworkKind.all.map { gateway in Self.trial(client, gateway) }
+            NetworkKind.all.map { gateway in Self.trial(client, gateway).0 }
         }
     }
 
-    /// One pair: everything is up and quiet, then a program of the client sends to a name.
-    static func trial(_ client: NetworkKind, _ gateway: NetworkKind, isTracing: Bool = false)
-        -> Cell
-    {
-        let (cell, _) = trialWithTrace(client, gateway, isTracing: isTracing)
-        return cell
+    /// Tries one pair.
+    ///
+    /// - Parameters:
+    ///   - client: Which of ``kinds`` the client is in.
+    ///   - gateway: Which of them the gateway is in.
+    /// - Returns: What came of it; nil for a name that is none.
+    public static func cell(client: String, gateway: String) -> Cell? {
+        guard let one = NetworkKind.all.first(where: { $0.name == client }),
+            let other = NetworkKind.all.first(where: { $0.name == gateway })
+        else { return nil }
+        return trial(one, other).0
     }
 
-    private static func trialWithTrace(
+    /// One pair: everything is up and quiet, then a program of the client sends to a name.
+    private static func trial(
         _ client: NetworkKind,
         _ gateway: NetworkKind,
-        isTracing: Bool
+        isTracing: Bool = false
     ) -> (Cell, [String]) {
         let world = World(seed: 1, isTracing: isTracing)
         let scene = Scene(world, SceneSettings.calm(client.place, gateway.place))
@@ -82,7 +91,7 @@ public struct Connectivity: Sendable {
         guard let one = NetworkKind.all.first(where: { $0.name == client }),
             let other = NetworkKind.all.first(where: { $0.name == gateway })
         else { return ["Kinds are: " + NetworkKind.all.map(\.name).joined(separator: ", ")] }
-        return trialWithTrace(one, other, isTracing: true).1
+        return trial(one, other, isTracing: true).1
     }
 }
 

@@ -47,6 +47,8 @@ final class Calm {
 
     unowned let world: World
     private var disturbances: [Disturbance] = []
+    /// Disturbances so far.
+    private(set) var count = 0
     /// The longest recovery of each kind of fault: from the next packet to the first answer.
     private(set) var recoveries: [(label: String, longest: Duration, count: Int)] = []
     private var open: [Disturbance] = []
@@ -70,6 +72,7 @@ final class Calm {
             endsStreams: endsStreams
         )
         disturbances.append(disturbance)
+        count += 1
         return disturbance
     }
 
@@ -91,9 +94,9 @@ final class Calm {
     ///   - isAnswerable: Whether it must be answered, so that recovery can be measured.
     func packetSent(for resource: ResourceID?, isAnswerable: Bool) {
         for disturbance in disturbances where disturbance.concerns(resource) {
-            if isAnswerable, disturbance.fromNextPacket != nil {
-                disturbance.asked.append(world.now)
-            }
+            // What is refused on the host itself asks nothing of any path.
+            guard isAnswerable else { continue }
+            if disturbance.fromNextPacket != nil { disturbance.asked.append(world.now) }
             guard let bound = disturbance.fromNextPacket, disturbance.met == nil else { continue }
             disturbance.met = world.now
             disturbance.end = world.now.advanced(by: bound)

@@ -54,7 +54,7 @@ extension Faults {
         )
         restrict(resource)
         filters[resource] = chosen
-        portal.commit(.upsertResource(Plan.row(resource, filters: chosen)))
+        portal.commit(.upsertResource(row(resource)))
         calm.heal(change, within: spread + .seconds(2))
     }
 
@@ -98,7 +98,7 @@ extension Faults {
         if let resource = removedResources.first {
             removedResources.removeFirst()
             let change = calm.begin("resource added", endsStreams: true)
-            portal.commit(.upsertResource(Plan.row(resource, filters: filters[resource] ?? [])))
+            portal.commit(.upsertResource(row(resource)))
             if !removed.contains(resource) {
                 portal.commit(.upsertPolicy(Plan.policy(resource)))
             }
@@ -114,6 +114,32 @@ extension Faults {
         calm.heal(change, within: spread + .seconds(2))
     }
 
+    /// A resource moves to a site without a gateway, or back.
+    func changeSite() {
+        guard canTell else { return }
+        let resource = moved ?? world.pick([Plan.service, Plan.network])
+        guard !removedResources.contains(resource) else { return }
+        let isBack = moved != nil
+        let change = calm.begin(
+            isBack ? "resource comes back to its site" : "resource moves to another site",
+            resource: resource,
+            endsStreams: true
+        )
+        if !isBack { restrict(resource) }
+        moved = isBack ? nil : resource
+        portal.commit(.upsertResource(row(resource)))
+        calm.heal(change, within: spread + .seconds(2))
+    }
+
+    /// A resource as it is now.
+    private func row(_ resource: ResourceID) -> Directory.Resource {
+        Plan.row(
+            resource,
+            filters: filters[resource] ?? [],
+            at: resource == moved ? Plan.emptySite : Plan.site
+        )
+    }
+
     func changeRecords() {
         let name = world.pick([Plan.web, Plan.deepName, Plan.secret, Plan.onlyIPv4])
         let all = Plan.webAddresses
@@ -121,7 +147,11 @@ extension Faults {
             all[0], all[1], [all[0][0]], [all[1][0]], [all[0][1]], all[0] + all[1], [],
         ]
         let addresses = world.pick(choices)
-        let change = calm.begin("records of \(name) changed to \(addresses)")
+        // Known: when a name has no address any more, its open connections are ended.
+        let change = calm.begin(
+            "records of \(name) changed to \(addresses)",
+            endsStreams: addresses.isEmpty && scene.settings.avoidsKnown
+        )
         scene.setSiteRecords(name, addresses)
         // A failed look-up is remembered for 5 s, and a client believes a refusal as long.
         calm.heal(change, within: .seconds(scene.settings.timeToLive) + .seconds(16))

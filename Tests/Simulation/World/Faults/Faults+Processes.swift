@@ -86,7 +86,7 @@ extension Faults {
     }
 
     func suspend() {
-        guard !isClientBusy, !isPathBusy else { return }
+        guard !isClientBusy, !isPathBusy, !isPortalBusy else { return }
         isClientBusy = true
         let length = world.between(.seconds(1), .seconds(world.pick([10, 300, 7_200])))
         let fault = calm.begin(

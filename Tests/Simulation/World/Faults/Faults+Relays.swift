@@ -30,6 +30,15 @@ extension Faults {
         comesBack(relay, after: world.between(.milliseconds(200), .seconds(120)), fault)
     }
 
+    /// It is killed, and comes back with other keys: no credential from before is good.
+    func replaceRelay() {
+        guard let relay = idleRelay() else { return }
+        let fault = begin(relay, "a relay is replaced")
+        relay.kill(noticedAfter: world.between(.zero, .seconds(30)))
+        relay.changeSecret()
+        comesBack(relay, after: world.between(.milliseconds(200), .seconds(60)), fault)
+    }
+
     func stopRelay() {
         guard let relay = idleRelay() else { return }
         let fault = begin(relay, "a relay stops")
@@ -38,11 +47,21 @@ extension Faults {
     }
 
     private func begin(_ relay: RelayHost, _ words: String) -> Calm.Disturbance {
-        let isServed = hasOther(than: relay) || isDirectEverywhere
+        // Without any relay direct paths go on, but nobody finds a new one.
+        let isLast = !hasOther(than: relay)
+        let isServed =
+            !isLast || isDirectEverywhere && busyGateways.isEmpty && !portal.leases.isEmpty
+        isWithoutRelays = isLast
         busyRelays.append(relay.id)
         let fault = calm.begin(words, endsStreams: !isServed)
         if isServed { calm.heal(fault, withinOfNextPacket: pathBound) }
         return fault
+    }
+
+    /// Something else happens while no relay is there.
+    func noteLackOfRelays() {
+        guard isWithoutRelays, relayLack == nil else { return }
+        relayLack = calm.begin("nobody finds a new path without relays", endsStreams: true)
     }
 
     private func comesBack(_ relay: RelayHost, after pause: Duration, _ fault: Calm.Disturbance) {
@@ -59,6 +78,11 @@ extension Faults {
             return
         }
         busyRelays.removeAll { $0 == relay.id }
+        isWithoutRelays = false
+        if let lack = relayLack {
+            relayLack = nil
+            calm.heal(lack, withinOfNextPacket: Bounds.gateway + portalTrip * 2 + pathBound)
+        }
         guard fault.end == nil, !fault.isHealing else { return }
         calm.heal(fault, withinOfNextPacket: Bounds.gateway + portalTrip * 2 + pathBound)
     }

@@ -6,12 +6,12 @@ internal import SansIO
 /// What may happen to a world beside traffic.
 public enum Fault: String, Sendable, CaseIterable {
     case policyChanged, filtersChanged, verificationChanged, membershipChanged, resourceChanged
-    case recordsChanged, upstreamsChanged
+    case siteChanged, recordsChanged, upstreamsChanged
     case natForgets, natIsRenumbered, gatewayNATForgets, gatewayNATIsRenumbered, allNATsForget
     case clientRoams, pathIsCut
     case clientIsKilled, clientSleeps, gatewayIsKilled, gatewayStops
     case portalRestarts, clientLosesPortal, gatewayLosesPortal
-    case relayIsKilled, relayStops, relayIsCut
+    case relayIsKilled, relayStops, relayIsReplaced, relayIsCut
 }
 
 /// Everything that may happen to the world, each with the bound after which it must not be felt.
@@ -31,13 +31,21 @@ final class Faults {
     }
 
     unowned let scene: Scene
+    /// How often each was done.
+    private(set) var counts: [Fault: Int] = [:]
     var isVerified = true
     var isMember = true
     var removed: [ResourceID] = []
     var removedResources: [ResourceID] = []
+    /// The resource that is at another site now.
+    var moved: ResourceID?
     var filters: [ResourceID: [Filter]] = [:]
     var busyGateways: [GatewayID] = []
     var busyRelays: [RelayID] = []
+    /// Whether the last relay is away.
+    var isWithoutRelays = false
+    /// What comes of it when anything else happens.
+    var relayLack: Calm.Disturbance?
     var isPortalBusy = false
     var isPathBusy = false
     var isClientBusy = false
@@ -55,13 +63,22 @@ final class Faults {
     /// Does one of all.
     func inflict() { inflict(world.pick(Fault.allCases)) }
 
+    /// Does it, where it can be done now, and counts it then.
     func inflict(_ fault: Fault) {
+        noteLackOfRelays()
+        let before = calm.count
+        perform(fault)
+        if calm.count > before { counts[fault, default: 0] += 1 }
+    }
+
+    private func perform(_ fault: Fault) {
         switch fault {
         case .policyChanged: changePolicy()
         case .filtersChanged: changeFilters()
         case .verificationChanged: changeVerification()
         case .membershipChanged: changeMembership()
         case .resourceChanged: changeResource()
+        case .siteChanged: changeSite()
         case .recordsChanged: changeRecords()
         case .upstreamsChanged: changeUpstreams()
         case .natForgets: resetNAT(of: [scene.client.place])
@@ -80,6 +97,7 @@ final class Faults {
         case .gatewayLosesPortal: cutPortalFromGateway()
         case .relayIsKilled: crashRelay()
         case .relayStops: stopRelay()
+        case .relayIsReplaced: replaceRelay()
         case .relayIsCut: partitionRelay()
         }
     }

@@ -19,12 +19,20 @@ extension Scene {
         switch mistake {
         case .skipDeadline: client.skipsDeadlines = true
         case .dropPermissionRefresh:
-            internet.isDropped = { bytes, _, _ in
+            var first: [String: Instant] = [:]
+            internet.isDropped = { [unowned world] bytes, sender, remote in
                 guard STUNMessage.isSTUN(bytes.rawSpan),
                     let message = try? STUNMessage(bytes.rawSpan),
-                    message.messageClass == .request
+                    message.messageClass == .request,
+                    message.method == .createPermission || message.method == .channelBind
                 else { return false }
-                return message.method == .createPermission || message.method == .channelBind
+                // What was asked before, and is not just a repetition, is a refresh.
+                return message.peerAddresses.contains { peer in
+                    let key = "\(sender.name) \(remote) \(message.method) \(peer)"
+                    let since = first[key, default: world.now]
+                    first[key] = since
+                    return since.duration(to: world.now) > .seconds(60)
+                }
             }
         case .acceptStaleMapping: portal.believesFirstCandidates = true
         }

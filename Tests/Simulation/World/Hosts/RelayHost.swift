@@ -62,6 +62,9 @@ final class RelayHost {
         seat.channel.open()
     }
 
+    /// From now on credentials are made from another secret.
+    func changeSecret() { seat.secret = "secret \(starts) of \(id)" }
+
     /// Ends the process, as SIGKILL does.
     func kill(noticedAfter: Duration) {
         machine?.stop()

@@ -90,6 +90,8 @@ final class Internet {
     private var owners: [IPAddress: Network] = [:]
     private(set) var datagramCount = 0
     private(set) var byteCount = 0
+    /// Connections to relays that stand.
+    var openStreams = 0
     /// When a relay sent something large, last.
     private(set) var lastRelayed: Instant?
     /// When something was lost by chance, last.

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import IP
+internal import SansIO
 internal import STUN
 internal import WireGuard
 
@@ -12,9 +13,24 @@ final class Listener {
     private unowned let internet: Internet
     /// What could be sent again, from elsewhere.
     private var overheard: (bytes: [UInt8], target: Endpoint)?
+    private unowned let world: World
+    private var replayedAt: Instant?
+
+    /// Whether what he sent again may have drawn the answer to what was sent at `instant` away.
+    func mayHaveDiverted(_ instant: Instant) -> Bool {
+        guard let replayedAt else { return false }
+        // It stays so until the client says something again, by its keepalive at the latest.
+        let (least, most) = (Duration.seconds(-2), Duration.seconds(26))
+        return (least...most).contains(replayedAt.duration(to: instant))
+    }
+
+    /// Whether what he sent again may just be arriving.
+    var hasReplayed: Bool {
+        replayedAt.map { $0.duration(to: world.now) < .seconds(10) } ?? false
+    }
 
     init(_ internet: Internet, in world: World) {
-        self.internet = internet
+        (self.internet, self.world) = (internet, world)
         internet.inspect = { [unowned self] bytes, sender, remote in
             let kind = words(bytes)
             world.note("\(sender.name) sends \(kind ?? "something"), \(bytes.count), to \(remote)")
@@ -45,6 +61,7 @@ final class Listener {
     /// news, from wherever it comes.
     func replay() {
         guard let overheard else { return }
+        replayedAt = world.now
         let stranger = Endpoint(IPAddress(ipv4: 0xcb00_71fa), port: 40_000)
         internet.forge(overheard.bytes, from: stranger, to: overheard.target)
     }

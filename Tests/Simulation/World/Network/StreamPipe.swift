@@ -45,6 +45,7 @@ final class StreamPipe {
         (self.nearBridge, self.farBridge) = (nearBridge, farBridge)
         network = near.network
         life = Self.life(near.network)
+        internet.openStreams += 1
     }
 
     private static func life(_ network: Network) -> Int {
@@ -104,6 +105,7 @@ final class StreamPipe {
     func close() {
         guard isOpen else { return }
         isOpen = false
+        internet.openStreams -= 1
         onBreakAtNear()
         onBreakAtFar()
     }

@@ -52,6 +52,8 @@ extension PortalHost {
             guard let place = leases.firstIndex(where: { $0.id == lease.id }) else { continue }
             if !isAllowed(lease.resource) {
                 end(place, "revoked", "No policy permits it any more.")
+            } else if !isAtGateways(lease.resource) {
+                end(place, "revoked", "The resource moved to another site.")
             } else if lease.endsAt <= world.now {
                 end(place, "expired", "The lease ran out.")
             } else if world.now.duration(to: lease.endsAt) < leaseLifetime / 2 {

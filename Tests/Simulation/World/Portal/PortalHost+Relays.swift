@@ -10,7 +10,8 @@ final class RelaySeat {
     /// What it told when it came; nil before.
     var hello: FromRole.RelayHello?
     var isOnline = false
-    let secret: String
+    /// What credentials are made from; it changes.
+    var secret: String
     var deliver: (ToRelay) -> Void = { _ in }
 
     init(_ id: RelayID, _ channel: ControlChannel, secret: String) {
@@ -54,8 +55,13 @@ extension PortalHost {
     }
 
     /// The relays for somebody, with credentials of his own; nil in a world without relays.
-    func dealt(to name: String) -> [RelayForRole]? {
-        guard !relays.isEmpty else { return nil }
+    ///
+    /// - Parameters:
+    ///   - name: Who gets them.
+    ///   - isReturning: Whether it was here before this run of the portal, and has some.
+    /// - Returns: Those that are there; nil: nothing is said.
+    func dealt(to name: String, isReturning: Bool = false) -> [RelayForRole]? {
+        guard !relays.isEmpty, !(isReturning && isSettling) else { return nil }
         let expiry = UInt64(clamping: wallSeconds + credentialLifetime.components.seconds)
         return relays.filter(\.isOnline).compactMap { seat in
             guard let hello = seat.hello else { return nil }
@@ -77,7 +83,8 @@ extension PortalHost {
 
     /// Tells everybody of the relays that there are now.
     func dealAnew() {
-        guard isRunning else { return }
+        if relays.allSatisfy(\.isOnline) { isSettling = false }
+        guard isRunning, !isSettling else { return }
         if let list = dealt(to: client.text) { send(.relays(RelayList(relays: list))) }
         for seat in gateways {
             if let list = dealt(to: seat.id.text) {

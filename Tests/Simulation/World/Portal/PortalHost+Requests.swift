@@ -12,6 +12,17 @@ extension PortalHost {
         case .underWay: return
         case .new: break
         }
+        decide(request)
+    }
+
+    /// A gateway came back, or none is waited for any longer.
+    func decideWaiting() {
+        let requests = waiting
+        waiting = []
+        for request in requests { decide(request) }
+    }
+
+    private func decide(_ request: FromRole.Authorize) {
         if !request.candidates.isEmpty, request.candidates != clientDevice.candidates {
             setClientCandidates(request.candidates)
         }
@@ -19,6 +30,9 @@ extension PortalHost {
         switch decision {
         case .allow(let permit):
             guard let seat = choose(for: request) else {
+                let excluded = request.withoutGateway ?? []
+                let isExpected = awaited.contains { !excluded.contains($0) }
+                if isExpected, isAtGateways(request.resource) { return waiting.append(request) }
                 return deny(
                     request,
                     Control.Refusal(.offline, .retry, "No gateway of the site is connected.")
@@ -45,7 +59,11 @@ extension PortalHost {
         }
         if request.standBy != true {
             // Flows stick, also over a start of the client.
-            for id in request.connected + leases.map(\.gateway) {
+            let own = leases.filter { $0.resource == request.resource }
+            let used = own.filter { !$0.isStandBy }.max { $0.begunAt < $1.begunAt }
+            for id in ([used].compactMap { $0 } + own).map(\.gateway) + request.connected
+                + leases.map(\.gateway)
+            {
                 if let seat = usable.first(where: { $0.id == id }) { return seat }
             }
         }
@@ -60,6 +78,8 @@ extension PortalHost {
         if let known {
             (leases[known].name, leases[known].proxies) = (request.name, request.proxies)
             (leases[known].revision, leases[known].endsAt) = (revision, end)
+            leases[known].begunAt = world.now
+            if request.standBy != true { leases[known].isStandBy = false }
         } else {
             leaseCount += 1
             leases.append(
@@ -70,6 +90,7 @@ extension PortalHost {
                     gateway: seat.id,
                     revision: revision,
                     request: request.id,
+                    isStandBy: request.standBy == true,
                     name: request.name,
                     proxies: request.proxies,
                     begunAt: world.now,

@@ -34,7 +34,7 @@ extension PortalHost {
             isOnline: true
         )
         review()
-        welcomeClient(holding: hello.leases)
+        welcomeClient(holding: hello.leases, isReturning: !isNewKey)
         for ended in missed { send(.leaseEnded(ended)) }
         missed = []
         for seat in gateways where leases.contains(where: { $0.gateway == seat.id }) {
@@ -77,13 +77,17 @@ extension PortalHost {
             candidates: believed(hello.candidates, seat.device.candidates),
             isOnline: true
         )
-        welcome(seat)
+        welcome(seat, isReturning: !isNewKey)
+        awaited.removeAll { $0 == seat.id }
         showSite()
+        decideWaiting()
         if isNews { tellClient(of: seat, withKey: isNewKey) }
     }
 
-    /// - Parameter held: Leases that the client says it holds; nil: it says nothing of them.
-    private func welcomeClient(holding held: [LeaseID]?) {
+    /// - Parameters:
+    ///   - held: Leases that the client says it holds; nil: it says nothing of them.
+    ///   - isReturning: Whether the process was here before.
+    private func welcomeClient(holding held: [LeaseID]?, isReturning: Bool = false) {
         (shown, shownDNS, denied) = (visible, directory.dns, [])
         channelRevision = max(channelRevision, revision)
         guard let entry = directory.clients[client] else { return }
@@ -105,13 +109,13 @@ extension PortalHost {
             addresses: directory.addresses,
             resources: shown,
             dns: shownDNS,
-            relays: dealt(to: client.text),
+            relays: dealt(to: client.text, isReturning: isReturning),
             leases: states
         )
         send(.welcome(welcome))
     }
 
-    private func welcome(_ seat: GatewaySeat) {
+    private func welcome(_ seat: GatewaySeat, isReturning: Bool = false) {
         guard let entry = directory.gateways[seat.id], let site = directory.sites[entry.site] else {
             return
         }
@@ -127,7 +131,7 @@ extension PortalHost {
             ),
             addresses: directory.addresses,
             grants: leases.filter { $0.gateway == seat.id }.compactMap(grant),
-            relays: dealt(to: seat.id.text),
+            relays: dealt(to: seat.id.text, isReturning: isReturning),
             limitSeconds: site.absenceSeconds
         )
         send(.welcome(welcome), to: seat)

@@ -9,6 +9,7 @@ internal import SansIO
 /// It stands for the server, of which it keeps the order: the directory changes first, then leases
 /// are decided again, then clients are told what they may see. Messages travel as values.
 final class PortalHost {
+    /// A lease that was given.
     struct LeaseRecord {
         let id: LeaseID
         let client: ClientID
@@ -16,9 +17,12 @@ final class PortalHost {
         let gateway: GatewayID
         var revision: UInt64
         let request: RequestID
+        /// Whether it only stands by for another gateway.
+        var isStandBy: Bool
         var name: String?
         var proxies: [IPAddress]
-        let begunAt: Instant
+        /// When it was given last.
+        var begunAt: Instant
         var endsAt: Instant
     }
 
@@ -45,6 +49,10 @@ final class PortalHost {
     let client: ClientID
     /// How long a lease lives unless extended.
     let leaseLifetime: Duration
+    /// How long it waits for gateways after its start.
+    private let gatewayReturnTime: Duration = .seconds(15)
+    /// Whether it waits for relays after its start: who was here before keeps those that it has.
+    var isSettling = false
     var directory: Directory
     var leases: [LeaseRecord] = []
     var clientDevice = Device()
@@ -67,6 +75,10 @@ final class PortalHost {
     var denied: [ResourceID] = []
     /// When the client was last told that a denial is to be forgotten.
     var toldChangedAt: [ResourceID: Instant] = [:]
+    /// Gateways that were there when the process ended, and are waited for after its start.
+    var awaited: [GatewayID] = []
+    /// Requests that only those can serve.
+    var waiting: [FromRole.Authorize] = []
     /// Endings that the client has not heard of, since it was away.
     var missed: [ToClient.LeaseEnded] = []
     var answers = AnswerCache<RequestID, ToClient>(countMax: 256)
@@ -89,7 +101,10 @@ final class PortalHost {
         self.gateways = gateways.map {
             GatewaySeat($0, ControlChannel($0.text, delay: gatewayDelay, in: world))
         }
-        clientChannel.onBreakAtPortal = { [unowned self] in clientDevice.isOnline = false }
+        clientChannel.onBreakAtPortal = { [unowned self] in
+            clientDevice.isOnline = false
+            waiting = []
+        }
         for seat in self.gateways {
             seat.channel.onBreakAtPortal = { [unowned self, unowned seat] in
                 gatewayLeft(seat, politely: false)
@@ -105,6 +120,8 @@ final class PortalHost {
 
     /// The process is gone; what it wrote down stays.
     func stop() {
+        awaited += gateways.filter(\.device.isOnline).map(\.id).filter { !awaited.contains($0) }
+        waiting = []
         for channel in channels {
             channel.isPortalRunning = false
             channel.breakNow()
@@ -117,6 +134,14 @@ final class PortalHost {
         isSiteShownOnline = false
         answers = AnswerCache(countMax: 256)
         for channel in channels { channel.isPortalRunning = true }
+        let started = instance
+        isSettling = true
+        world.after(gatewayReturnTime) { [weak self] in
+            guard let self, instance == started else { return }
+            (awaited, isSettling) = ([], false)
+            dealAnew()
+            decideWaiting()
+        }
     }
 
     /// Seconds since 1970.
@@ -130,6 +155,11 @@ final class PortalHost {
 
     func isAllowed(_ resource: ResourceID) -> Bool {
         directory.decide(client: client, resource: resource, in: context).isAllowed
+    }
+
+    /// Whether the resource belongs to the site where the gateways are.
+    func isAtGateways(_ resource: ResourceID) -> Bool {
+        directory.resources[resource]?.site == Plan.site
     }
 
     /// Whether the client was denied the resource, and cannot have heard yet that this is over.
@@ -162,7 +192,7 @@ final class PortalHost {
                 filters: resource.filters,
                 family: resource.family,
                 site: SiteReference(id: site.id, name: site.name),
-                online: isSiteShownOnline
+                online: isSiteShownOnline && site.id == Plan.site
             )
         }
     }

@@ -101,6 +101,10 @@ final class Model {
         guard portal.isAllowed(id) else {
             return portal.clientChannel.isOpen ? .prohibited : .refusals
         }
+        // Without the portal its packets wait until the client gives up.
+        guard portal.isAtGateways(id) else {
+            return canAuthorize ? .unreachable : [.unreachable, .nothing]
+        }
         if !canAuthorize || portal.mayBelieveDenied(id) {
             guard holdsLease(id) else { return served(target).union(.refusals) }
         } else if !portal.isAnyGatewayOnline {
@@ -185,7 +189,8 @@ extension Model {
         if header.isICMPError { return true }
         let (address, port) = (header.destination, header.isEcho ? 0 : header.destinationPort)
         lastPermitted.removeAll { $0.until < scene.world.now }
-        for resource in portal.visible where portal.isAllowed(resource.id) {
+        for resource in portal.visible
+        where portal.isAllowed(resource.id) && portal.isAtGateways(resource.id) {
             if leads(resource.id, to: address),
                 Self.permits(resource.filters, header.transportProtocol, port)
             {

@@ -13,6 +13,8 @@ enum Plan {
     static let actor: ActorID = "actor-1"
     static let staff: GroupID = "group-staff"
     static let site: SiteID = "site-1"
+    /// A site that has no gateway.
+    static let emptySite: SiteID = "site-2"
     /// Everything below the company's domain.
     static let intranet: ResourceID = "resource-1-intranet"
     /// One name below it, for verified clients.
@@ -76,7 +78,11 @@ enum Plan {
         }
     }
 
-    static func row(_ resource: ResourceID, filters: [Filter]) -> Directory.Resource {
+    static func row(
+        _ resource: ResourceID,
+        filters: [Filter],
+        at site: SiteID = site
+    ) -> Directory.Resource {
         let addresses: [ResourceID: ResourceAddress] = [
             intranet: .name("*.corp.example"),
             vault: .name("vault.corp.example"),
@@ -124,6 +130,9 @@ enum Plan {
             .upsertActor(Directory.Actor(id: actor, name: "ada@example.com")),
             .upsertGroup(Directory.Group(id: staff, name: "Staff", members: [actor])),
             .upsertSite(Directory.Site(id: site, name: "Berlin", absenceSeconds: absenceSeconds)),
+            .upsertSite(
+                Directory.Site(id: emptySite, name: "Paris", absenceSeconds: absenceSeconds)
+            ),
             .upsertClient(clientRow(isVerified: true)),
         ]
         for number in 0..<gatewayCount {

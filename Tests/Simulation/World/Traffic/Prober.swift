@@ -11,8 +11,10 @@ final class Prober {
     enum Limits {
         /// After this the verdict is spoken; packets wait 5 s for a lease at most.
         static let patience: Duration = .seconds(8)
-        /// A packet that arrives later than this was kept for too long.
+        /// A packet that arrives later than this was kept for too long …
         static let lateness: Duration = .seconds(12)
+        /// … and one that arrives after this is nobody's.
+        static let memory: Duration = .seconds(120)
         /// A loss this long before a probe may still be felt.
         static let lossMemory: Duration = .seconds(4)
     }
@@ -104,6 +106,12 @@ final class Prober {
         guard let probe = probes[payload.probe] else {
             return world.fail("\(server.name) gets probe \(payload.probe), which is over")
         }
+        // A stream keeps what it carries until it gets through; what never arrived, and somebody
+        // overheard, may arrive whenever he wants.
+        let isLate = probe.sentAt.duration(to: world.now) > Limits.lateness
+        if isLate, scene.internet.openStreams == 0, !scene.listener.hasReplayed {
+            return world.fail("\(server.name) gets probe \(payload.probe), which is over")
+        }
         probe.arrivals += 1
         world.note("probe \(probe.number) arrives at \(server.name)")
         if probe.arrivals > 1 {
@@ -177,7 +185,7 @@ extension Prober {
         tally[outcome, default: 0] += 1
         world.mix(probe.number << 8 | UInt64(outcome.rawValue))
         let number = probe.number
-        world.after(Limits.lateness - Limits.patience) { [weak self] in
+        world.after(Limits.memory - Limits.patience) { [weak self] in
             guard let self else { return }
             probes[number] = nil
             scene.applications.close(probe.target.transport, probe.port)
@@ -189,6 +197,8 @@ extension Prober {
             return world.fail("probe \(number) is refused by \(probe.refusals)")
         }
         guard scene.calm.disturbance(of: probe.resource, since: probe.sentAt) == nil else { return }
+        // A copy that comes first, from elsewhere, draws one answer there (WireGuard's roaming).
+        if outcome == .nothing, scene.listener.mayHaveDiverted(probe.sentAt) { return }
         // Silence, and giving up after several attempts, have their reason on a link that loses.
         if outcome == .nothing || outcome == .unreachable, isLossNear(probe.sentAt) { return }
         strictCount += 1

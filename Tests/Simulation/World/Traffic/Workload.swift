@@ -11,7 +11,8 @@ final class Workload {
     private let hasFaults: Bool
     private(set) var streams: [Stream] = []
     private var streamCount = 0
-    private(set) var faultCount = 0
+    /// How often each kind of fault was done.
+    var faultCounts: [Fault: Int] { faults.counts }
 
     init(_ scene: Scene, until end: Instant, hasFaults: Bool) {
         (self.scene, self.end, self.hasFaults) = (scene, end, hasFaults)
@@ -44,7 +45,6 @@ final class Workload {
             let moment = begun + .seconds(round % 2 == 0 ? 5 : 200)
             world.after(moment) { [weak self] in
                 guard let self else { return }
-                faultCount += 1
                 faults.inflict(fault)
                 train(count: 80, gap: .milliseconds(120))
             }
@@ -56,10 +56,10 @@ final class Workload {
         guard world.now < end else { return }
         act()
         let gap: Duration =
-            switch Int.random(in: 0..<100, using: &world.random) {
-            case 0..<70: world.between(.milliseconds(20), .seconds(2))
-            case 70..<93: world.between(.seconds(2), .seconds(15))
-            case 93..<99: world.between(.seconds(40), .seconds(180))
+            switch Int.random(in: 0..<1000, using: &world.random) {
+            case 0..<780: world.between(.milliseconds(20), .seconds(2))
+            case 780..<970: world.between(.seconds(2), .seconds(10))
+            case 970..<998: world.between(.seconds(40), .seconds(180))
             default: world.between(.seconds(600), .seconds(5_400))
             }
         if gap > .seconds(45) { watchIdle(gap) }
@@ -78,7 +78,6 @@ final class Workload {
         case 91..<93: attack()
         default:
             guard hasFaults else { return probe(.udp) }
-            faultCount += 1
             faults.inflict()
             // What must be over soon is seen by packets that come soon.
             if world.chance(perTenThousand: 7000) { train(count: 40, gap: .milliseconds(150)) }
@@ -248,6 +247,10 @@ extension Workload {
         }
     }
 
+    private static let otherTypes: [RecordType] = [
+        .mx, .txt, .srv, .ns, .caa, .soa, .naptr, .svcb,
+    ]
+
     private func query() {
         let names = Plan.protectedNames + Plan.otherNames
         let name = world.pick(names)
@@ -255,7 +258,12 @@ extension Workload {
         case 0..<4: scene.queries.ask(name, .a)
         case 4..<7: scene.queries.ask(name, .aaaa)
         case 7: scene.queries.ask(name, .https)
-        case 8: scene.queries.ask(world.pick(Plan.otherNames), .mx)
+        case 8:
+            let isAny = world.chance(perTenThousand: 3000)
+            scene.queries.ask(
+                isAny ? name : world.pick(Plan.otherNames),
+                world.pick(Self.otherTypes)
+            )
         default:
             guard let proxy = scene.queries.known(Plan.web, .ipv4)?.first else { return }
             scene.queries.ask(Name(reverse: proxy), .ptr)

@@ -1,49 +1,70 @@
-internal import Control
-internal import Peering
-internal import SansIO
+public import Control
+public import Peering
+public import SansIO
 
 /// The relays that the portal dealt, what was asked of the host for them, and what the portal was
 /// told of their times.
-struct DealtRelays {
-    enum Limits {
+public struct DealtRelays: Sendable {
+    /// Bounds of the use of relays.
+    public enum Limits {
         /// From a new list to the first report of times.
-        static let firstTimes: Duration = .seconds(1)
+        public static var firstTimes: Duration { .seconds(1) }
         /// Between later looks at the times.
-        static let timesInterval: Duration = .seconds(30)
+        public static var timesInterval: Duration { .seconds(30) }
         /// A time that changed by less, and by less than a fifth, is no news.
-        static let timeStep: UInt32 = 5
+        public static var timeStep: UInt32 { 5 }
         /// Between two checks of what relays know of us.
-        static let renewInterval: Duration = .milliseconds(500)
+        public static var renewInterval: Duration { .milliseconds(500) }
+        /// A stream to a relay that is not dealt any more is left after this: until then it may
+        /// carry the path in use.
+        public static var leavingTime: Duration { .seconds(30) }
         /// Between two requests for other relays.
-        static let askInterval: Duration = .seconds(15)
+        public static var askInterval: Duration { .seconds(15) }
     }
 
-    private(set) var list: [RelayForRole] = []
+    /// The relays, best first.
+    public private(set) var list: [RelayForRole] = []
     /// Those that the host has, or makes, a stream to.
     private var streams: [RelayID] = []
+    /// Streams to relays that are not dealt any more, and when they end.
+    private var leaving: [(id: RelayID, end: Instant)] = []
     private var told: [RelayTime] = []
     private var askedAt: Instant?
     private var renewedAt: Instant?
     /// When the times of a new list, or of a new session, are to be looked at.
-    private(set) var timesDue: Instant?
+    private var timesDue: Instant?
     /// When they may be looked at again, by whatever wakes us then.
     private var nextLook: Instant?
 
-    func isKnown(_ id: RelayID) -> Bool { list.contains { $0.id == id } }
+    public init() {}
+
+    /// Whether a stream to the relay is of use.
+    public func isKnown(_ id: RelayID) -> Bool {
+        list.contains { $0.id == id } || leaving.contains { $0.id == id }
+    }
+
+    /// When something is due: a look at the times, or a stream ends.
+    public var nextDeadline: Instant? { ([timesDue] + leaving.map(\.end)).compactMap { $0 }.min() }
 
     /// Takes over a list.
-    ///
-    /// - Returns: Relays whose streams are of no use any more.
-    mutating func take(_ list: [RelayForRole], at now: Instant) -> [RelayID] {
+    public mutating func take(_ list: [RelayForRole], at now: Instant) {
         self.list = list
+        leaving.removeAll { entry in list.contains { $0.id == entry.id } }
         let gone = streams.filter { !isKnown($0) }
-        streams.removeAll { gone.contains($0) }
+        leaving += gone.map { ($0, now.advanced(by: Limits.leavingTime)) }
         expectTimes(at: now)
-        return gone
+    }
+
+    /// A relay whose stream is of no use any more; nil when there is none.
+    public mutating func popLeft(at now: Instant) -> RelayID? {
+        guard let place = leaving.firstIndex(where: { $0.end <= now }) else { return nil }
+        let id = leaving.remove(at: place).id
+        streams.removeAll { $0 == id }
+        return id
     }
 
     /// The relay to make a stream to; nil when it takes none, or one was asked for.
-    mutating func wantStream(to id: RelayID) -> RelayForRole? {
+    public mutating func wantStream(to id: RelayID) -> RelayForRole? {
         guard let relay = list.first(where: { $0.id == id }), !streams.contains(id),
             !relay.tls.isEmpty || !relay.tcp.isEmpty
         else { return nil }
@@ -54,14 +75,15 @@ struct DealtRelays {
     /// A stream is not needed any more.
     ///
     /// - Returns: Whether there was one.
-    mutating func leaveStream(_ id: RelayID) -> Bool {
+    public mutating func leaveStream(_ id: RelayID) -> Bool {
         guard streams.contains(id) else { return false }
         streams.removeAll { $0 == id }
+        leaving.removeAll { $0.id == id }
         return true
     }
 
     /// Whether the portal may be asked for other relays, which is noted.
-    mutating func mayAsk(at now: Instant) -> Bool {
+    public mutating func mayAsk(at now: Instant) -> Bool {
         guard askedAt.map({ $0.duration(to: now) >= Limits.askInterval }) ?? true else {
             return false
         }
@@ -70,7 +92,7 @@ struct DealtRelays {
     }
 
     /// Whether what relays know of us may be checked, which is noted.
-    mutating func mayRenew(at now: Instant) -> Bool {
+    public mutating func mayRenew(at now: Instant) -> Bool {
         guard renewedAt.map({ $0.duration(to: now) >= Limits.renewInterval }) ?? true else {
             return false
         }
@@ -79,7 +101,7 @@ struct DealtRelays {
     }
 
     /// A new session knows nothing of the times.
-    mutating func forgetTold(at now: Instant) {
+    public mutating func forgetTold(at now: Instant) {
         told = []
         expectTimes(at: now)
     }
@@ -90,10 +112,10 @@ struct DealtRelays {
     }
 
     /// Whether the times may be news.
-    func areTimesDue(at now: Instant) -> Bool { nextLook.map { $0 <= now } ?? false }
+    public func areTimesDue(at now: Instant) -> Bool { nextLook.map { $0 <= now } ?? false }
 
     /// The times, when they are news and the portal can be told.
-    mutating func newTimes(
+    public mutating func newTimes(
         _ statuses: [RelayStatus],
         at now: Instant,
         isTold: Bool
