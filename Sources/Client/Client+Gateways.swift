@@ -39,6 +39,7 @@ extension Client {
         if let place = gateways.firstIndex(where: { $0.id == told.id }) {
             gateway.suspectSince = gateways[place].suspectSince
             gateway.lostAt = gateways[place].lostAt
+            gateway.askedAt = gateways[place].askedAt
             gateway.connectedSince = gateways[place].connectedSince
             gateway.pathSince = gateways[place].pathSince
             gateway.nextCall = gateways[place].nextCall
@@ -79,6 +80,12 @@ extension Client {
             candidates: message.candidates
         )
         guard let gateway = upsert(told, at: now, into: &outbox) else { return }
+        // It lives: what waits for it is not told yet that nothing will come.
+        if let place = gateways.firstIndex(where: { $0.id == gateway.id }),
+            gateways[place].lostAt != nil
+        {
+            gateways[place].lostAt = now
+        }
         if isNewProcess {
             changed()
         } else {

@@ -121,6 +121,7 @@ extension Client {
 
     /// The gateway is not heard, or not yet: packets wait. Where that has lasted for long and the
     /// portal knows of no other gateway, new flows are told at once; running ones may still live.
+    /// What was found out long ago says nothing: after a pause it is tried anew.
     private mutating func routeToSilent(
         _ gateway: GatewayOnClient,
         _ authorization: Authorization,
@@ -128,8 +129,15 @@ extension Client {
         _ id: ResourceID,
         at now: Instant
     ) -> Route {
-        guard authorization.isAlone, let lostAt = gateway.lostAt,
-            lostAt.duration(to: now) >= HeldPackets.Limits.patience, !header.isRunningTCP
+        guard let place = gateways.firstIndex(where: { $0.id == gateway.id }) else {
+            return .hold(id)
+        }
+        let patience = HeldPackets.Limits.patience
+        let isAskedAnew = gateway.askedAt.map { $0.duration(to: now) >= patience } ?? true
+        gateways[place].askedAt = now
+        if isAskedAnew, gateway.lostAt != nil { gateways[place].lostAt = now }
+        guard authorization.isAlone, let lostAt = gateways[place].lostAt,
+            lostAt.duration(to: now) >= patience, !header.isRunningTCP
         else { return .hold(id) }
         kick(id, at: now)
         counters.unreachable += 1

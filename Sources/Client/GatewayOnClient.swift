@@ -29,6 +29,8 @@ struct GatewayOnClient {
     var pathSince: Instant?
     /// When nothing was heard for so long that it was given up.
     var lostAt: Instant?
+    /// When a packet last asked for it while it was silent.
+    var askedAt: Instant?
     /// Since when it has been in distress.
     var suspectSince: Instant?
     /// When the portal's help is asked for again, while it is in distress and in use.

@@ -29,6 +29,8 @@ struct Liveness {
         static let slowHuntGap: Duration = .milliseconds(250)
         /// After this much silence in all the peer is lost; twice the patience at least.
         static let lostAfter: Duration = .seconds(2)
+        /// Who looks so much later than a deadline was asleep, and may have missed what was sent.
+        static let oversleep: Duration = .seconds(1)
         /// A hunt that nobody answers ends so long after the last traffic; the keepalive goes on.
         static let huntMax: Duration = .seconds(10)
     }
@@ -242,12 +244,14 @@ extension Liveness {
         let patience = Self.patience(roundTrip)
         switch state {
         case .waiting(let since) where since.advanced(by: patience / 2) <= now:
-            state = .asked(since: since)
+            let hasSlept = Self.hasSlept(since.advanced(by: patience / 2), now)
+            state = .asked(since: hasSlept ? now : since)
             return .ask
         case .asked(let since) where since.advanced(by: patience) <= now:
+            let start = Self.hasSlept(since.advanced(by: patience), now) ? now : since
             let next = now.advanced(by: Limits.huntGap)
             state = .hunting(
-                Hunt(since: now, silentSince: since, nextRound: next, isSilent: true)
+                Hunt(since: now, silentSince: start, nextRound: next, isSilent: true)
             )
             return .distress
         case .hunting(let hunt) where deadline(of: hunt, patience: patience) <= now:
@@ -262,6 +266,7 @@ extension Liveness {
 
     private mutating func hunting(_ previous: Hunt, patience: Duration, at now: Instant) -> Due {
         var hunt = previous
+        if Self.hasSlept(hunt.nextRound, now) { (hunt.since, hunt.silentSince) = (now, now) }
         let silence = silenceStart(of: hunt).duration(to: now)
         defer {
             if isHunting { state = .hunting(hunt) }
@@ -284,6 +289,11 @@ extension Liveness {
         let gap = elapsed < Limits.fastHunt ? Limits.huntGap : Limits.slowHuntGap
         hunt.nextRound = now.advanced(by: gap)
         return .round
+    }
+
+    /// What could not be heard in one's sleep is no silence.
+    private static func hasSlept(_ deadline: Instant, _ now: Instant) -> Bool {
+        deadline.duration(to: now) >= Limits.oversleep
     }
 
     /// When a hunt's next step is due.

@@ -217,6 +217,12 @@ extension PathTable {
         var best: Pair?
         for pair in pairs where pair.path != chosen && pair.isProven(at: now) {
             if pair.unanswered > (isChosenDead ? 0 : 1) || pair.isLeaving { continue }
+            // What killed the chosen one may have killed those that were not asked since.
+            if isChosenDead, let diedAt = chosenPair?.burst?.since,
+                let answeredAt = pair.answeredAt, answeredAt < diedAt
+            {
+                continue
+            }
             if !isChosenDead, !isLeaving, !pair.isTrusted { continue }
             if best.map({ Self.isBetter(pair, than: $0, margin: .zero) }) ?? true { best = pair }
         }

@@ -158,6 +158,24 @@ struct RecoveryTests {
         #expect(world.told(since: before) == [.hostUnreachable])
     }
 
+    @Test("after a pause a gateway that was not heard is tried anew, and packets wait for it")
+    func triedAnew() throws {
+        let (world, address) = try LeaseTests.connected()
+        world.served = ["git": [0]]
+        world.sites[0].isCut = true
+        for _ in 0..<12 {
+            world.send(ClientWorld.udp(to: address))
+            world.run(for: .seconds(1))
+        }
+        world.run(for: .seconds(20))
+        world.sites[0].isCut = false
+        let before = world.delivered.count
+        world.send(ClientWorld.udp(to: address))
+        world.run(for: .seconds(4))
+        #expect(world.told(since: before).isEmpty)
+        #expect(try #require(LeaseTests.timeUntilServed(world, address, by: 0)) < .seconds(1))
+    }
+
     @Test("a stand-by gateway that is not heard either takes nothing from the first one")
     func standbySilent() throws {
         let (world, address) = try LeaseTests.connected()

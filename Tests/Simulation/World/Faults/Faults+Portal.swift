@@ -70,7 +70,8 @@ extension Faults {
     }
 
     private func cut(_ channel: ControlChannel, _ whose: String, noticedAfter: Duration) {
-        guard !isPortalBusy, busyGateways.isEmpty, !isClientBusy, channel.isOpen else { return }
+        guard !isPortalBusy, busyGateways.isEmpty, !isClientBusy, channel.isOpen, channel.isQuiet
+        else { return }
         isPortalBusy = true
         let length = max(absenceLength(), noticedAfter)
         // What is asked before anybody notices gets no answer, or no service.

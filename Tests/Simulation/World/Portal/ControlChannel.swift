@@ -34,6 +34,10 @@ final class ControlChannel {
         random = world.random.fork()
     }
 
+    /// Whether nothing is on its way: what is lost with a connection is told only when there is
+    /// another one.
+    var isQuiet: Bool { lastToPortal < world.now && lastToRole < world.now }
+
     private var canTalk: Bool { !isCut && isPortalRunning && isRoleRunning }
 
     /// Tries to open it, now and then again.
