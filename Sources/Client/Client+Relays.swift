@@ -46,7 +46,10 @@ extension Client {
         into outbox: inout Outbox
     ) {
         guard let list, list != relays.list else { return }
-        relays.take(list, at: now)
+        for relay in relays.take(list, at: now) {
+            output(.disconnectRelay(relay.id))
+            output(.connectRelay(relay))
+        }
         pool.setRelays(list.map { TURNServer($0) }, at: now, into: &outbox)
         computeDeadline()
     }
@@ -59,6 +62,7 @@ extension Client {
         into outbox: inout Outbox
     ) {
         guard relays.isKnown(id) else { return output(.disconnectRelay(id)) }
+        relays.noteStream(to: id, stands: bridge != nil)
         pool.setRelayStream(id.text, bridge: bridge, at: now, into: &outbox)
     }
 

@@ -38,7 +38,10 @@ extension Gateway {
         into outbox: inout Outbox
     ) {
         guard let list, list != relays.list else { return }
-        relays.take(list, at: now)
+        for relay in relays.take(list, at: now) {
+            outputs.append(.disconnectRelay(relay.id))
+            outputs.append(.connectRelay(relay))
+        }
         pool.setRelays(list.map { TURNServer($0) }, at: now, into: &outbox)
     }
 
@@ -53,6 +56,7 @@ extension Gateway {
             outputs.append(.disconnectRelay(id))
             return
         }
+        relays.noteStream(to: id, stands: bridge != nil)
         pool.setRelayStream(id.text, bridge: bridge, at: now, into: &outbox)
     }
 

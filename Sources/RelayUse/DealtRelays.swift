@@ -24,8 +24,10 @@ public struct DealtRelays: Sendable {
 
     /// The relays, best first.
     public private(set) var list: [RelayForRole] = []
-    /// Those that the host has, or makes, a stream to.
-    private var streams: [RelayID] = []
+    /// Those that the host has, or makes, a stream to, as it was told of them.
+    private var streams: [RelayForRole] = []
+    /// Streams that stand.
+    private var standing: [RelayID] = []
     /// Streams to relays that are not dealt any more, and when they end.
     private var leaving: [(id: RelayID, end: Instant)] = []
     private var told: [RelayTime] = []
@@ -47,28 +49,46 @@ public struct DealtRelays: Sendable {
     public var nextDeadline: Instant? { ([timesDue] + leaving.map(\.end)).compactMap { $0 }.min() }
 
     /// Takes over a list.
-    public mutating func take(_ list: [RelayForRole], at now: Instant) {
+    ///
+    /// - Returns: Relays whose stream is to be made anew at once: they can be reached elsewhere
+    ///   now, or came back while the host waits between its attempts.
+    public mutating func take(_ list: [RelayForRole], at now: Instant) -> [RelayForRole] {
+        let previous = self.list
         self.list = list
         leaving.removeAll { entry in list.contains { $0.id == entry.id } }
-        let gone = streams.filter { !isKnown($0) }
+        let gone = streams.map(\.id).filter { !isKnown($0) }
         leaving += gone.map { ($0, now.advanced(by: Limits.leavingTime)) }
         expectTimes(at: now)
+        var anew: [RelayForRole] = []
+        for relay in list {
+            guard let place = streams.firstIndex(where: { $0.id == relay.id }) else { continue }
+            let isBack = !previous.contains { $0.id == relay.id } && !standing.contains(relay.id)
+            if isBack || !streams[place].isReached(as: relay) { anew.append(relay) }
+            streams[place] = relay
+        }
+        return anew
+    }
+
+    /// Notes that the host's stream to a relay stands, or does not.
+    public mutating func noteStream(to id: RelayID, stands: Bool) {
+        standing.removeAll { $0 == id }
+        if stands { standing.append(id) }
     }
 
     /// A relay whose stream is of no use any more; nil when there is none.
     public mutating func popLeft(at now: Instant) -> RelayID? {
         guard let place = leaving.firstIndex(where: { $0.end <= now }) else { return nil }
         let id = leaving.remove(at: place).id
-        streams.removeAll { $0 == id }
+        forgetStream(id)
         return id
     }
 
     /// The relay to make a stream to; nil when it takes none, or one was asked for.
     public mutating func wantStream(to id: RelayID) -> RelayForRole? {
-        guard let relay = list.first(where: { $0.id == id }), !streams.contains(id),
-            !relay.tls.isEmpty || !relay.tcp.isEmpty
+        guard let relay = list.first(where: { $0.id == id }),
+            !streams.contains(where: { $0.id == id }), !relay.tls.isEmpty || !relay.tcp.isEmpty
         else { return nil }
-        streams.append(id)
+        streams.append(relay)
         return relay
     }
 
@@ -76,10 +96,15 @@ public struct DealtRelays: Sendable {
     ///
     /// - Returns: Whether there was one.
     public mutating func leaveStream(_ id: RelayID) -> Bool {
-        guard streams.contains(id) else { return false }
-        streams.removeAll { $0 == id }
+        guard streams.contains(where: { $0.id == id }) else { return false }
+        forgetStream(id)
         leaving.removeAll { $0.id == id }
         return true
+    }
+
+    private mutating func forgetStream(_ id: RelayID) {
+        streams.removeAll { $0.id == id }
+        standing.removeAll { $0 == id }
     }
 
     /// Whether the portal may be asked for other relays, which is noted.
@@ -144,5 +169,13 @@ public struct DealtRelays: Sendable {
                 - min(new.milliseconds, old.milliseconds)
             return change >= Limits.timeStep && change >= old.milliseconds / 5
         }
+    }
+}
+
+extension RelayForRole {
+    /// Whether streams to it are made as to `other`.
+    fileprivate func isReached(as other: RelayForRole) -> Bool {
+        tcp == other.tcp && tls == other.tls && tlsFingerprint == other.tlsFingerprint
+            && tlsName == other.tlsName
     }
 }

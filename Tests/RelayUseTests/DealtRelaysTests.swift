@@ -27,10 +27,10 @@ import Testing
     @Test("the stream to a relay that is dealt no more ends after 30 s, since it may be in use")
     func leaves() {
         var relays = DealtRelays()
-        relays.take([Self.relay("a"), Self.relay("b")], at: Self.second(0))
+        _ = relays.take([Self.relay("a"), Self.relay("b")], at: Self.second(0))
         #expect(relays.wantStream(to: "a")?.id == "a")
         #expect(relays.wantStream(to: "a") == nil)
-        relays.take([Self.relay("b")], at: Self.second(10))
+        _ = relays.take([Self.relay("b")], at: Self.second(10))
         #expect(relays.isKnown("a"))
         #expect(relays.popLeft(at: Self.second(39)) == nil)
         #expect(relays.popLeft(at: Self.second(40)) == "a")
@@ -41,19 +41,36 @@ import Testing
     @Test("a relay that was missing for a moment keeps its stream")
     func returns() {
         var relays = DealtRelays()
-        relays.take([Self.relay("a")], at: Self.second(0))
+        _ = relays.take([Self.relay("a")], at: Self.second(0))
         _ = relays.wantStream(to: "a")
-        relays.take([], at: Self.second(10))
-        relays.take([Self.relay("a")], at: Self.second(11))
+        _ = relays.take([], at: Self.second(10))
+        _ = relays.take([Self.relay("a")], at: Self.second(11))
         #expect(relays.popLeft(at: Self.second(60)) == nil)
         // The host still has it.
         #expect(relays.wantStream(to: "a") == nil)
     }
 
+    @Test("a stream to a relay that came back or moved is made anew at once, one in use is not")
+    func anew() {
+        var relays = DealtRelays()
+        #expect(relays.take([Self.relay("a"), Self.relay("b")], at: Self.second(0)).isEmpty)
+        for id in ["a", "b"] as [RelayID] { _ = relays.wantStream(to: id) }
+        relays.noteStream(to: "a", stands: true)
+        relays.noteStream(to: "b", stands: true)
+        relays.noteStream(to: "b", stands: false)
+        #expect(relays.take([], at: Self.second(10)).isEmpty)
+        let back = relays.take([Self.relay("a"), Self.relay("b")], at: Self.second(11))
+        #expect(back.map(\.id) == ["b"])
+        #expect(relays.take([Self.relay("b"), Self.relay("a")], at: Self.second(12)).isEmpty)
+        var moved = Self.relay("a")
+        moved.tlsFingerprint = String(repeating: "ab", count: 32)
+        #expect(relays.take([moved, Self.relay("b")], at: Self.second(13)) == [moved])
+    }
+
     @Test("times are waited for once; later ones are looked at by whatever wakes us")
     func times() {
         var relays = DealtRelays()
-        relays.take([Self.relay("a")], at: Self.second(0))
+        _ = relays.take([Self.relay("a")], at: Self.second(0))
         #expect(relays.nextDeadline == Self.second(1))
         #expect(relays.areTimesDue(at: Self.second(1)))
         var status = RelayStatus(id: "a")

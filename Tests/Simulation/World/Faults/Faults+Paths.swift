@@ -23,6 +23,7 @@ extension Faults {
         let whose =
             places.count > 1 ? "all NATs forget" : "NAT of \(places[0].network.name) forgets"
         let fault = calm.begin(whose)
+        if places.count > 1 { forgotten = fault }
         for place in places { scene.internet.forget(place.network) }
         calm.heal(fault, withinOfNextPacket: pathBound)
     }

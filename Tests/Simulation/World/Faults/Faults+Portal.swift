@@ -16,7 +16,7 @@ extension Faults {
     }
 
     func restartPortal() {
-        guard !isPortalBusy, busyGateways.isEmpty, !isClientBusy else { return }
+        guard !isPortalBusy, !isPortalNeeded, busyGateways.isEmpty, !isClientBusy else { return }
         isPortalBusy = true
         let length = absenceLength()
         // A client that was just away, and comes back before its gateways, is refused.
@@ -70,7 +70,8 @@ extension Faults {
     }
 
     private func cut(_ channel: ControlChannel, _ whose: String, noticedAfter: Duration) {
-        guard !isPortalBusy, busyGateways.isEmpty, !isClientBusy, channel.isOpen, channel.isQuiet
+        guard !isPortalBusy, !isPortalNeeded, busyGateways.isEmpty, !isClientBusy,
+            channel.isOpen, channel.isQuiet
         else { return }
         isPortalBusy = true
         let length = max(absenceLength(), noticedAfter)

@@ -47,6 +47,11 @@ final class Faults {
     /// What comes of it when anything else happens.
     var relayLack: Calm.Disturbance?
     var isPortalBusy = false
+    /// All that NATs knew was forgotten: until it is healed nobody can do without the portal.
+    var forgotten: Calm.Disturbance?
+    var isPortalNeeded: Bool {
+        forgotten.map { $0.end.map { $0 > world.now } ?? true } ?? false
+    }
     var isPathBusy = false
     var isClientBusy = false
     /// The latest disturbance by an absence of the client.
