@@ -26,6 +26,8 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
     case policy = "Policy"
     /// The whole relay.
     case relay = "Relay"
+    /// STUN and TURN messages, and the client of a TURN server.
+    case stun = "STUN"
     /// Handshakes and sessions.
     case wireGuard = "WireGuard"
 
@@ -47,6 +49,7 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
         case .peering: PeeringEntry.run(input)
         case .policy: PolicyEntry.run(input)
         case .relay: RelayPlay.run(input)
+        case .stun: STUNEntry.run(input)
         case .wireGuard: WireGuardPlay.run(input)
         }
     }
@@ -62,6 +65,7 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
         case .peering: PeeringSeeds.all
         case .policy: PolicySeeds.all
         case .relay: RelaySeeds.all
+        case .stun: STUNSeeds.all
         case .wireGuard: WireGuardSeeds.all
         }
     }
