@@ -28,32 +28,26 @@ extension Client {
             remove(told.id, goodbye: nil, at: now, into: &outbox)
         }
         guard let peer = pool.upsert(configuration, at: now, into: &outbox) else { return nil }
-        var gateway = GatewayOnClient(
-            id: told.id,
-            name: told.name,
-            publicKey: publicKey,
-            presharedKey: presharedKey,
-            tunnel: told.tunnel,
-            peer: peer
-        )
-        if let place = gateways.firstIndex(where: { $0.id == told.id }) {
-            gateway.suspectSince = gateways[place].suspectSince
-            gateway.lostAt = gateways[place].lostAt
-            gateway.askedAt = gateways[place].askedAt
-            gateway.connectedSince = gateways[place].connectedSince
-            gateway.pathSince = gateways[place].pathSince
-            gateway.nextCall = gateways[place].nextCall
-            gateway.health = gateways[place].health
-            // The portal gave it again though it was lost: it deserves another chance.
-            if gateway.health == .lost { gateway.health = .connecting }
-            if pool.status(of: peer)?.isConnected ?? false, !gateway.isSuspect {
-                gateway.health = .connected
-            }
-            gateways[place] = gateway
-        } else {
+        guard let place = gateways.firstIndex(where: { $0.id == told.id }) else {
+            let gateway = GatewayOnClient(
+                id: told.id,
+                name: told.name,
+                publicKey: publicKey,
+                presharedKey: presharedKey,
+                tunnel: told.tunnel,
+                peer: peer
+            )
             gateways.append(gateway)
+            return gateway
         }
-        return gateway
+        // The portal gave it again though it was lost: it deserves another chance.
+        if gateways[place].health == .lost { gateways[place].health = .connecting }
+        if pool.status(of: peer)?.isConnected ?? false, !gateways[place].isSuspect {
+            gateways[place].health = .connected
+        }
+        (gateways[place].name, gateways[place].tunnel) = (told.name, told.tunnel)
+        (gateways[place].presharedKey, gateways[place].peer) = (presharedKey, peer)
+        return gateways[place]
     }
 
     func gatewayPlace(of peer: PeerIndex) -> Int? { gateways.firstIndex { $0.peer == peer } }
