@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// A public key of 32 bytes; base64 in messages, as WireGuard's tools write it.
 public struct KeyText: Hashable, Sendable {
     /// The 32 bytes.

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// What a role starts from: where its portal is, how to know it, and the secret that names it.
 ///
 /// As text: `culvert_`, a letter for the kind, and base64url of version (1 byte, 1), length of the

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The names that are protected, but not for this client: known to it by fingerprint only.
 ///
 /// A client must answer such a name with a proxy address too, so that its first packet is refused

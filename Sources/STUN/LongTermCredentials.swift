@@ -58,7 +58,7 @@ public struct SharedSecret: Sendable, CustomStringConvertible {
     /// The password that goes with a user name.
     public func password(for username: String) -> String {
         let code = HMAC.sha1(Array(username.utf8).rawSpan, key: secret.rawSpan)
-        return Base64Text.encode(code.rawSpan.array)
+        return Base64.encode(code.rawSpan.array, as: .standard)
     }
 
     public var description: String { "SharedSecret" }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// What a server can do, told in the first bytes of its nonces so that nobody on the way can hide
 /// it: who changes the nonce is refused (RFC 8489 9.2, 18.1).
 public struct SecurityFeatures: OptionSet, Hashable, Sendable {
@@ -22,7 +24,7 @@ public struct SecurityFeatures: OptionSet, Hashable, Sendable {
             UInt8(truncatingIfNeeded: rawValue >> 16), UInt8(truncatingIfNeeded: rawValue >> 8),
             UInt8(truncatingIfNeeded: rawValue),
         ]
-        return String(decoding: Self.cookie, as: UTF8.self) + Base64Text.encode(bits)
+        return String(decoding: Self.cookie, as: UTF8.self) + Base64.encode(bits, as: .standard)
     }
 
     /// The features that `nonce` tells; nil: it does not begin with the cookie.
@@ -30,11 +32,10 @@ public struct SecurityFeatures: OptionSet, Hashable, Sendable {
         guard nonce.count >= Self.prefixByteCount, nonce.starts(with: Self.cookie) else {
             return nil
         }
-        var bits: UInt32 = 0
-        for character in nonce[Self.cookie.count..<Self.prefixByteCount] {
-            guard let value = Base64Text.value(of: character) else { return nil }
-            bits = bits << 6 | value
+        let text = String(decoding: nonce[Self.cookie.count..<Self.prefixByteCount], as: UTF8.self)
+        guard let bits = try? Base64.decode(text, as: .standard), bits.count == 3 else {
+            return nil
         }
-        self.init(rawValue: bits)
+        self.init(rawValue: bits.reduce(0) { $0 << 8 | UInt32($1) })
     }
 }

@@ -71,31 +71,6 @@ struct ValueTests {
         #expect(!web.permit(.udp, port: 80))
     }
 
-    @Test("base64 follows RFC 4648 section 10, and each text is the only one for its bytes")
-    func base64() throws {
-        let vectors = [
-            ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),
-        ]
-        for (plain, text) in vectors {
-            #expect(Base64.encode(plain.utf8, as: .standard) == text)
-            #expect(try Base64.decode(text, as: .standard) == Array(plain.utf8))
-        }
-        #expect(Base64.encode([0xfb, 0xff], as: .standard) == "+/8=")
-        #expect(Base64.encode([0xfb, 0xff], as: .url) == "-_8")
-        #expect(throws: Base64.DecodingError.badLength(4)) {
-            try Base64.decode("Zh==", as: .standard)
-        }
-        #expect(throws: Base64.DecodingError.badCharacter(offset: 1)) {
-            try Base64.decode("Z_8=", as: .standard)
-        }
-        for text in ["Z", "Zg", "Zg=", "=", "====", "Zg==Zg=="] {
-            #expect(throws: Base64.DecodingError.self, "\(text)") {
-                try Base64.decode(text, as: .standard)
-            }
-        }
-    }
-
     @Test("a key has 32 bytes; a preshared key is not shown")
     func keys() throws {
         let bytes = (0..<32).map { UInt8($0) }

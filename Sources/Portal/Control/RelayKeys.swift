@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Control
 internal import Crypto
 internal import Foundation
