@@ -90,7 +90,7 @@ extension ClientPlay {
 
     private func answerExchange() {
         guard let exchange = script.choice(exchanges) else { return }
-        let bytes = NameserverAnswer.make(to: exchange, &script)
+        let bytes = NameserverAnswer.make(to: exchange.bytes, &script)
         guard let command = Client.command(answering: exchange.token, with: bytes) else { return }
         handle(command)
     }

@@ -44,7 +44,8 @@ final class ClientPlay {
     /// Names are answered with this, while it is not nil.
     var namesStatus: ControlFrame.Status? = .active
     var requests: [FromRole.Authorize] = []
-    var exchanges: [Exchange] = []
+    /// Queries at nameservers: token and bytes.
+    var exchanges: [(token: UInt64, bytes: [UInt8])] = []
     var sentinels: [IPAddress] = []
     /// Where packets may want to go.
     var destinations = [
@@ -142,7 +143,8 @@ final class ClientPlay {
     private func take(_ output: Client.Output) {
         switch output {
         case .toPortal(.authorize(let request)): requests.append(request)
-        case .exchange(let exchange): exchanges.append(exchange)
+        case .exchange(let exchange): exchanges.append((exchange.token, exchange.bytes))
+        case .forward(let query): exchanges.append((query.token, query.bytes))
         case .configure(let configuration): sentinels = configuration.sentinels
         case .streamAnswer(_, let bytes?): learn(bytes)
         case .toPortal, .persist, .replaceNames, .streamAnswer, .event, .finished: break

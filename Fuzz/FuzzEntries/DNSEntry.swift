@@ -47,7 +47,7 @@ enum DNSEntry {
             sentinels: Sentinels(ranges: sentinels),
             random: RandomSource(seed: 1)
         )
-        _ = stub.setUpstreams([upstream])
+        _ = stub.setUpstreams([Upstream(upstream)])
         _ = stub.setResources([ProtectedName(id: "r", pattern: pattern)])
         let now = Instant(nanoseconds: 1_000_000_000)
         let query = Array(input.dropFirst().prefix(Int(length)))

@@ -183,7 +183,7 @@ extension GatewayPlay {
 
     private func answerExchange() {
         guard let exchange = script.choice(exchanges) else { return }
-        let bytes = NameserverAnswer.make(to: exchange, &script)
+        let bytes = NameserverAnswer.make(to: exchange.bytes, &script)
         if let bytes, let message = try? Message(bytes.rawSpan) {
             for record in message.answers + message.authorities + message.additionals {
                 if let address = record.data.address { answered.insert(address) }

@@ -6,23 +6,23 @@ internal import SansIO
 /// What a nameserver of the script says to a question: nothing, anything, or an answer with its
 /// addresses, so that what comes after it is reached too.
 enum NameserverAnswer {
-    static func make(to exchange: Exchange, _ script: inout Script) -> [UInt8]? {
+    static func make(to query: [UInt8], _ script: inout Script) -> [UInt8]? {
         switch script.byte() & 7 {
         case 0: return nil
         case 1: return script.chunk()
         // The right ID before anything.
-        case 2: return Array(exchange.bytes.prefix(2)) + script.chunk()
+        case 2: return Array(query.prefix(2)) + script.chunk()
         // The question, other flags, and anything behind it.
         case 3:
-            var bytes = exchange.bytes
+            var bytes = query
             for index in 2..<min(12, bytes.count) { bytes[index] ^= script.byte() }
             return bytes + script.chunk()
-        default: return answer(to: exchange, &script)
+        default: return answer(to: query, &script)
         }
     }
 
-    private static func answer(to exchange: Exchange, _ script: inout Script) -> [UInt8]? {
-        guard var message = try? Message(exchange.bytes.rawSpan),
+    private static func answer(to query: [UInt8], _ script: inout Script) -> [UInt8]? {
+        guard var message = try? Message(query.rawSpan),
             let question = message.questions.first
         else { return nil }
         let flags = script.byte()

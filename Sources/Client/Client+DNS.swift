@@ -47,7 +47,8 @@ extension Client {
         case .answer(let bytes):
             answer(asker, bytes, into: &outbox)
             if let slot = Self.askedSlot(query, stub) { retryName(slot) }
-        case .forward(let exchange): output(.exchange(exchange))
+        case .forward(let query): forward(query)
+        case .askSite(let question): askSite(question, at: now, into: &outbox)
         case .wait: break
         case .drop:
             if case .stream(let id) = asker.path { output(.streamAnswer(id: id, bytes: nil)) }
@@ -103,6 +104,14 @@ extension Client {
         persistNames()
     }
 
+    /// Asks a nameserver: the loop itself sends what is one datagram around the tunnel.
+    private mutating func forward(_ query: UpstreamQuery) {
+        guard !query.isInTunnel, query.transport == .datagram, query.upstream.transport == .plain,
+            let server = query.upstream.endpoint
+        else { return output(.forward(query)) }
+        output(.exchange(Exchange(token: query.token, server: server, bytes: query.bytes)))
+    }
+
     mutating func finishExchange(
         _ token: UInt64,
         with bytes: [UInt8]?,
@@ -114,14 +123,8 @@ extension Client {
     }
 
     /// The nameservers that sentinels stand for: the admin's where there are any, else the host's.
-    var upstreams: [Endpoint] {
-        let configured = dns.upstreams.compactMap(Self.upstream)
-        return configured.isEmpty ? hostResolvers : configured
-    }
-
-    /// `ip[:port]`; nil for what needs another transport.
-    static func upstream(_ text: String) -> Endpoint? {
-        if let address = IPAddress(text) { return Endpoint(address, port: dnsPort) }
-        return Endpoint(text)
+    var upstreams: [Upstream] {
+        let configured = dns.upstreams.compactMap { Upstream($0) }
+        return configured.isEmpty ? hostResolvers.map { Upstream($0) } : configured
     }
 }

@@ -1,5 +1,6 @@
 public import Bytes
 public import Control
+internal import DNS
 public import IP
 internal import Peering
 internal import RelayUse

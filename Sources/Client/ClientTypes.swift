@@ -1,5 +1,6 @@
 public import Bytes
 public import Control
+public import DNS
 public import IP
 public import SansIO
 
@@ -34,8 +35,10 @@ extension Client {
     public enum Output: Sendable, Equatable {
         /// Send it to the portal; dropped where there is no session.
         case toPortal(FromRole)
-        /// Ask a nameserver.
+        /// Ask a nameserver by a datagram around the tunnel.
         case exchange(Exchange)
+        /// Ask a nameserver in any other way; answered as an exchange is.
+        case forward(UpstreamQuery)
         /// Append to the names log before the outbox is sent; synced to the disk where it says so.
         case persist(ProxyLogRecord)
         /// The names log is this from now on: replace the file, then append.

@@ -58,7 +58,7 @@ struct Query {
     }
 
     /// RD and CD are copied (RFC 1035 section 4.1.1, RFC 4035 section 3.2.2).
-    private static func replyHeader(_ query: Header, _ code: ResponseCode) -> Header {
+    static func replyHeader(_ query: Header, _ code: ResponseCode) -> Header {
         var header = Header(id: query.id, flags: query.flags & 0x7910 | 0x8080)
         header.responseCodeBits = UInt8(code.rawValue & 15)
         return header
@@ -133,18 +133,8 @@ extension Query {
     /// The answer of an upstream to this query, sent under `id`: with the asker's ID and case, cut
     /// to its size; nil where it is no answer to it.
     func relayed(_ answer: [UInt8], sentAs id: UInt16) -> [UInt8]? {
-        guard let theirs = try? Header(answer.rawSpan), theirs.id == id, theirs.isResponse,
-            theirs.opcode == .query
-        else { return nil }
+        guard let theirs = isAnswered(by: answer, sentAs: id) else { return nil }
         let end = Header.byteCount + questionBytes.count
-        if theirs.questionCount == 0 {
-            // Some servers echo no question with an error.
-            guard theirs.responseCodeBits != 0, theirs.answerCount == 0 else { return nil }
-        } else {
-            guard theirs.questionCount == 1, answer.count >= end,
-                (try? MessageView.onlyQuestion(of: answer.rawSpan)) == question
-            else { return nil }
-        }
         guard answer.count <= byteCountMax else { return cut(theirs) }
         var answer = answer
         answer[0] = UInt8(header.id >> 8)
@@ -153,6 +143,22 @@ extension Query {
             answer.replaceSubrange(Header.byteCount..<end, with: questionBytes)
         }
         return answer
+    }
+
+    /// The header of an answer to this query, sent under `id`; nil where it is none.
+    func isAnswered(by answer: [UInt8], sentAs id: UInt16) -> Header? {
+        guard let theirs = try? Header(answer.rawSpan), theirs.id == id, theirs.isResponse,
+            theirs.opcode == .query
+        else { return nil }
+        if theirs.questionCount == 0 {
+            // Some servers echo no question with an error.
+            return theirs.responseCodeBits != 0 && theirs.answerCount == 0 ? theirs : nil
+        }
+        guard theirs.questionCount == 1,
+            answer.count >= Header.byteCount + questionBytes.count,
+            (try? MessageView.onlyQuestion(of: answer.rawSpan)) == question
+        else { return nil }
+        return theirs
     }
 
     /// An upstream's answer without its records, TC set.

@@ -1,4 +1,4 @@
-public import Bytes
+public import DNS
 public import IP
 
 /// Which address the host is given for each nameserver that the stub resolver forwards to.
@@ -17,7 +17,7 @@ public struct Sentinels: Hashable, Sendable {
         /// The address that the host asks.
         public let sentinel: IPAddress
         /// The nameserver that is asked then.
-        public let upstream: Endpoint
+        public let upstream: Upstream
     }
 
     /// Where sentinels lie; no nameserver may.
@@ -34,7 +34,7 @@ public struct Sentinels: Hashable, Sendable {
     public func covers(_ address: IPAddress) -> Bool { ranges.contains { $0.contains(address) } }
 
     /// Whom `sentinel` stands for; nil when it is not in use.
-    public func upstream(of sentinel: IPAddress) -> Endpoint? {
+    public func upstream(of sentinel: IPAddress) -> Upstream? {
         mappings.first { $0.sentinel == sentinel }?.upstream
     }
 
@@ -44,11 +44,11 @@ public struct Sentinels: Hashable, Sendable {
     /// was in use before, so that the host notices and forgets what it knew of the old ones.
     /// - Returns: Whether anything changed.
     @discardableResult
-    public mutating func update(upstreams: [Endpoint]) -> Bool {
-        var accepted: [Endpoint] = []
+    public mutating func update(upstreams: [Upstream]) -> Bool {
+        var accepted: [Upstream] = []
         for upstream in upstreams where accepted.count < Limits.upstreams {
-            guard !covers(upstream.address), !accepted.contains(upstream),
-                ranges.contains(where: { $0.family == upstream.address.family })
+            guard !(upstream.address.map(covers) ?? false), !accepted.contains(upstream),
+                ranges.contains(where: { $0.family == Self.family(of: upstream) })
             else { continue }
             accepted.append(upstream)
         }
@@ -62,11 +62,16 @@ public struct Sentinels: Hashable, Sendable {
         var taken = Set(before.map(\.sentinel))
         mappings = []
         for upstream in accepted {
-            guard let sentinel = free(upstream.address.family, besides: taken) else { continue }
+            guard let sentinel = free(Self.family(of: upstream), besides: taken) else { continue }
             taken.insert(sentinel)
             mappings.append(Mapping(sentinel: sentinel, upstream: upstream))
         }
         return true
+    }
+
+    /// The family of its sentinel; one known by its name has one of IPv4.
+    private static func family(of upstream: Upstream) -> IPFamily {
+        upstream.address?.family ?? .ipv4
     }
 
     /// The lowest address of the family's range that is not taken, nor its first or last one.

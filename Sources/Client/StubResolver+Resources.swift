@@ -156,7 +156,8 @@ extension StubResolver {
         let match = known.flatMap { self.match(of: $0) } ?? findMatch(of: name)
         guard !match.resources.isEmpty else { return nil }
         let recordClass = query.question.recordClass
-        guard recordClass == .internet || recordClass == .any else {
+        let isAddress = query.question.type == .a || query.question.type == .aaaa
+        guard recordClass == .internet || recordClass == .any && isAddress else {
             return .answer(query.reply(.refused, error: .prohibited))
         }
         switch query.question.type {
@@ -170,7 +171,11 @@ extension StubResolver {
             let record = Record(name, timeToLive: Limits.timeToLive, data)
             return .answer(query.reply(.noError, answers: [record]))
         // Only the site knows; an upstream must not hear of the name.
-        default: return .answer(query.reply(.serverFailure, error: .noReachableAuthority))
+        default:
+            guard !match.isWithheld else {
+                return .answer(query.reply(.serverFailure, error: .prohibited))
+            }
+            return askSite(query, asker, match.resources, at: now)
         }
     }
 

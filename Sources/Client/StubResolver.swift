@@ -1,6 +1,6 @@
 public import Bytes
 internal import Control
-internal import DNS
+public import DNS
 public import IP
 public import SansIO
 
@@ -18,6 +18,8 @@ public struct StubResolver: ~Copyable {
         public static var inFlight: Int { 1_000 }
         /// How long an upstream has.
         public static var upstream: Duration { .seconds(5) }
+        /// How long a site has.
+        public static var site: Duration { .seconds(4) }
         /// Queries held back at one time; one more is answered at once.
         public static var held: Int { 64 }
         /// How long a query for an absent family waits for its sister: hosts send both at once.
@@ -33,7 +35,10 @@ public struct StubResolver: ~Copyable {
         /// Send this back.
         case answer([UInt8])
         /// Ask this; the answer goes to ``finish(_:with:at:)``.
-        case forward(Exchange)
+        case forward(UpstreamQuery)
+        /// Ask the site; its answer goes to ``finish(_:with:at:)``, what prevents one to
+        /// ``refuse(_:error:at:)``.
+        case askSite(SiteQuestion)
         /// The answer will come from ``popReply()``.
         case wait
         /// Send nothing back.
@@ -64,10 +69,10 @@ public struct StubResolver: ~Copyable {
     /// What was found for the name of each slot.
     var matches: [Match] = []
     private var tunnelAddresses: [IPAddress] = []
-    private var inFlight = InFlightTable()
+    var inFlight = InFlightTable()
     private var held = Fifo<Held>()
     private var replies = Fifo<Reply>()
-    private var random: RandomSource
+    var random: RandomSource
 
     /// - Parameters:
     ///   - proxies: The table, as it was read from disk or empty.
@@ -105,7 +110,7 @@ public struct Asker: Hashable, Sendable {
 extension StubResolver {
     /// Takes over the nameservers; see ``Sentinels/update(upstreams:)``.
     /// - Returns: Whether the host must be given other sentinels.
-    public mutating func setUpstreams(_ upstreams: [Endpoint]) -> Bool {
+    public mutating func setUpstreams(_ upstreams: [Upstream]) -> Bool {
         sentinels.update(upstreams: upstreams)
     }
 
@@ -136,16 +141,21 @@ extension StubResolver {
         }
     }
 
-    /// An exchange ended: with an answer, or (nil) it failed at once.
+    /// An exchange, or a question for a site, ended: with an answer, or (nil) it failed at once.
     /// - Returns: What goes back; nil for nothing.
     public mutating func finish(_ token: UInt64, with bytes: [UInt8]?, at now: Instant) -> Reply? {
         guard let entry = inFlight.remove(token) else { return nil }
-        guard let bytes else { return Self.failure(entry) }
+        guard let bytes else { return Self.failure(entry, .networkError) }
+        if entry.wait == .site {
+            let answer = entry.query.relayedFromSite(bytes, sentAs: entry.id)
+            return answer.map { Reply(asker: entry.asker, bytes: $0) }
+                ?? Self.failure(entry, .networkError)
+        }
         if let answer = entry.query.relayed(bytes, sentAs: entry.id) {
             return Reply(asker: entry.asker, bytes: answer)
         }
         // An answer to something else: over UDP perhaps a stranger's, so the asker may ask again.
-        return entry.asker.isStream ? Self.failure(entry) : nil
+        return entry.asker.isStream ? Self.failure(entry, .networkError) : nil
     }
 
     /// Time passed: queries held back are answered, upstreams that kept silent are given up.
@@ -169,7 +179,7 @@ extension StubResolver {
             .compactMap(\.self).min()
     }
 
-    /// Queries at upstreams now.
+    /// Queries at upstreams and sites now.
     public var inFlightCount: Int { inFlight.count }
 }
 
@@ -186,29 +196,47 @@ extension StubResolver {
         guard let upstream = sentinels.upstream(of: asker.sentinel) else { return .drop }
         let id = UInt16(truncatingIfNeeded: random.next())
         let deadline = now.advanced(by: Limits.upstream)
-        let entry = InFlight(query: query, asker: asker, id: id, deadline: deadline)
-        let (token, evicted) = inFlight.insert(entry)
-        if let evicted { giveUp(evicted) }
+        let entry = InFlight(
+            query: query,
+            asker: asker,
+            id: id,
+            wait: .upstream,
+            deadline: deadline
+        )
+        let token = putInFlight(entry)
         var sent = bytes.array
         sent[0] = UInt8(id >> 8)
         sent[1] = UInt8(truncatingIfNeeded: id)
         return .forward(
-            Exchange(
+            UpstreamQuery(
                 token: token,
-                server: upstream,
-                bytes: sent,
-                transport: asker.isStream ? .stream : .datagram
+                upstream: upstream,
+                transport: asker.isStream ? .stream : .datagram,
+                isInTunnel: false,
+                bytes: sent
             )
         )
     }
 
-    /// Over UDP silence is the answer: the host then takes its next server.
-    private mutating func giveUp(_ entry: InFlight) {
-        if entry.asker.isStream { replies.append(Self.failure(entry)) }
+    /// Waits for an answer.
+    /// - Returns: The token that it comes with.
+    mutating func putInFlight(_ entry: InFlight) -> UInt64 {
+        let (token, evicted) = inFlight.insert(entry)
+        if let evicted { giveUp(evicted) }
+        return token
     }
 
-    private static func failure(_ entry: InFlight) -> Reply {
-        let answer = entry.query.reply(.serverFailure, error: .networkError)
+    /// Over UDP an upstream's silence is the answer: the host then takes its next server.
+    private mutating func giveUp(_ entry: InFlight) {
+        switch entry.wait {
+        case .site: replies.append(Self.failure(entry, .noReachableAuthority))
+        case .upstream:
+            if entry.asker.isStream { replies.append(Self.failure(entry, .networkError)) }
+        }
+    }
+
+    static func failure(_ entry: InFlight, _ error: ExtendedError) -> Reply {
+        let answer = entry.query.reply(.serverFailure, error: error)
         return Reply(asker: entry.asker, bytes: answer)
     }
 }

@@ -1,3 +1,4 @@
+internal import DNS
 internal import Control
 internal import IP
 

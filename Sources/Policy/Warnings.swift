@@ -1,3 +1,4 @@
+internal import DNS
 public import Control
 
 /// What is accepted, and does not do yet what somebody would expect of it.

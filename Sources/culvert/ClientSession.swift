@@ -3,6 +3,7 @@ internal import Client
 internal import Control
 internal import Daemon
 internal import Foundation
+internal import DNS
 internal import IP
 internal import Linux
 internal import Logging
@@ -23,6 +24,7 @@ struct ClientSession: Sendable {
     private let channel: ControlChannel<ToClient>
     private let lookup: HostLookup
     private let sentinels: SentinelServer
+    private let dialer: UpstreamDialer
     private let streams: RelayStreams
     private let index: UInt32
     private let port: UInt16
@@ -92,6 +94,7 @@ struct ClientSession: Sendable {
             logger: logger
         )
         sentinels = SentinelServer(logger: logger)
+        dialer = UpstreamDialer(mark: Self.mark)
     }
 
     /// Runs until the task is cancelled or the client cannot go on, and puts the host back.
@@ -127,10 +130,10 @@ struct ClientSession: Sendable {
             case .networkChanged: host.refresh()
             case .output(.finished): return nil
             case .output(.toPortal(let message)): channel.send(message)
-            case .output(.exchange(let exchange)):
+            case .output(.forward(let query)):
                 Task {
-                    let answer = await StreamExchanger(mark: Self.mark).ask(exchange)
-                    await plane.handle(.exchangeAnswered(token: exchange.token, bytes: answer))
+                    let answer = await dialer.ask(query)
+                    await plane.handle(.exchangeAnswered(token: query.token, bytes: answer))
                 }
             case .output(.connectRelay(let relay)): streams.connect(relay)
             case .output(.disconnectRelay(let id)): streams.disconnect(id)
@@ -149,7 +152,8 @@ struct ClientSession: Sendable {
                 }
                 await sentinels.listen(on: configuration.sentinels, plane)
                 isHostReady.set()
-            case .output(.persist), .output(.replaceNames): break  // done on the loop's thread
+            // Done on the loop's thread.
+            case .output(.persist), .output(.replaceNames), .output(.exchange): break
             case .output(.event(let event)): event.log(to: logger)
             }
         }

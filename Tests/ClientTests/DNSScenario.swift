@@ -38,7 +38,7 @@ struct DNSScenario {
     private var resources: [ProtectedName] = []
     private var log: [UInt8] = []
     private var outcome = StubResolver.Outcome.drop
-    private var exchanges: [Exchange] = []
+    private var exchanges: [UpstreamQuery] = []
     private var reply: [UInt8]?
 
     init() throws {
@@ -112,7 +112,7 @@ extension DNSScenario {
         case "remove":
             resources.removeAll { $0.id.text == rest[0] }
             _ = stub.setResources(resources)
-        case "upstreams": _ = stub.setUpstreams(try rest.map { try need(Endpoint($0), $0) })
+        case "upstreams": _ = stub.setUpstreams(try rest.map { try need(Upstream($0), $0) })
         case "tunnel": stub.setTunnelAddresses(try rest.map { try need(IPAddress($0), $0) })
         case "families":
             let slot = try need(stub.proxies.slot(of: try Name(text: rest[0])), "a known name")
@@ -228,7 +228,7 @@ extension DNSScenario {
         case "forward":
             guard case .forward(let exchange) = outcome else { throw Wrong("not forwarded") }
             let transport: Exchange.Transport = words[2] == "tcp" ? .stream : .datagram
-            try check(exchange.server == Endpoint(words[1]), "to \(exchange.server)")
+            try check(exchange.upstream == Upstream(words[1]), "to \(exchange.upstream)")
             try check(exchange.transport == transport, "by \(exchange.transport)")
         case "wait": try check(outcome == .wait, "\(outcome)")
         case "drop", "silence": try check(outcome == .drop, "\(outcome)")

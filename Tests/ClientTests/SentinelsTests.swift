@@ -1,12 +1,13 @@
 import Bytes
 import Client
+import DNS
 import IP
 import Testing
 
 @Suite struct SentinelsTests {
     private func made(_ upstreams: [String]) throws -> Sentinels {
         var sentinels = Sentinels(ranges: Plan.sentinels)
-        sentinels.update(upstreams: try upstreams.map(endpoint))
+        sentinels.update(upstreams: try upstreams.map(upstream))
         return sentinels
     }
 
@@ -26,7 +27,7 @@ import Testing
             ]
         )
         #expect(
-            sentinels.upstream(of: try address("100.100.111.2")) == (try endpoint("192.0.2.1:53"))
+            sentinels.upstream(of: try address("100.100.111.2")) == (try upstream("192.0.2.1:53"))
         )
     }
 
@@ -40,7 +41,7 @@ import Testing
     @Test func `another set gets addresses that were not in use (anchor 4275)`() throws {
         var sentinels = try made(["192.0.2.1:53", "192.0.2.2:53"])
         let before = Set(sentinels.addresses)
-        let changed = sentinels.update(upstreams: [try endpoint("192.0.2.1:53")])
+        let changed = sentinels.update(upstreams: [try upstream("192.0.2.1:53")])
         #expect(changed)
         #expect(before.isDisjoint(with: sentinels.addresses))
         #expect(sentinels.upstream(of: try address("100.100.111.1")) == nil)
@@ -48,10 +49,10 @@ import Testing
 
     @Test func `the same set keeps its addresses, in the new order`() throws {
         var sentinels = try made(["192.0.2.1:53", "192.0.2.2:53"])
-        let same = try ["192.0.2.1:53", "192.0.2.2:53", "192.0.2.1:53"].map(endpoint)
+        let same = try ["192.0.2.1:53", "192.0.2.2:53", "192.0.2.1:53"].map(upstream)
         let isChanged = sentinels.update(upstreams: same)
         #expect(!isChanged)
-        sentinels.update(upstreams: try ["192.0.2.2:53", "192.0.2.1:53"].map(endpoint))
+        sentinels.update(upstreams: try ["192.0.2.2:53", "192.0.2.1:53"].map(upstream))
         #expect(
             texts(sentinels) == ["100.100.111.2 192.0.2.2:53", "100.100.111.1 192.0.2.1:53"]
         )
@@ -61,7 +62,7 @@ import Testing
         var sentinels = Sentinels(ranges: Plan.sentinels)
         for round in 0..<4 as Range<UInt32> {
             let upstreams = (0..<200).map {
-                Endpoint(IPAddress(ipv4: 0x0a00_0000 + round << 16 + $0), port: 53)
+                Upstream(Endpoint(IPAddress(ipv4: 0x0a00_0000 + round << 16 + $0), port: 53))
             }
             sentinels.update(upstreams: upstreams)
             #expect(sentinels.mappings.count == Sentinels.Limits.upstreams)

@@ -12,13 +12,13 @@ import Testing
         throws
     {
         let stub = try makeStub()
-        _ = stub.setUpstreams(try ["192.0.2.1:53", "192.0.2.2:5353"].map(endpoint))
+        _ = stub.setUpstreams(try ["192.0.2.1:53", "192.0.2.2:5353"].map(upstream))
         let mappings = stub.sentinels.mappings
         for mapping in mappings {
             let asker = Asker(sentinel: mapping.sentinel, path: .stream(id: 9))
             let bytes = try query("exAmple.org", .mx, edns: EDNS(isDNSSECWanted: true))
             let exchange = try stub.forwarded(bytes, from: asker)
-            #expect(exchange.server == mapping.upstream)
+            #expect(exchange.upstream == mapping.upstream)
             #expect(exchange.transport == .stream)
             #expect(exchange.bytes[2...] == bytes[2...])
         }
@@ -56,7 +56,7 @@ import Testing
 
     @Test func `queries with one ID do not meet (anchor 6233, 7069, 10914, 13664)`() throws {
         let stub = try makeStub()
-        var exchanges: [(Exchange, Asker, String)] = []
+        var exchanges: [(UpstreamQuery, Asker, String)] = []
         for port in 0..<3 as Range<UInt16> {
             for name in ["a.org", "b.org"] {
                 let asker = try asker(port: port)

@@ -17,6 +17,8 @@ func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text))
 
 func endpoint(_ text: String) throws -> Endpoint { try #require(Endpoint(text)) }
 
+func upstream(_ text: String) throws -> Upstream { try #require(Upstream(text)) }
+
 func at(_ seconds: Double) -> Instant {
     Instant(nanoseconds: UInt64((1_000 + seconds) * 1_000_000_000))
 }
@@ -33,7 +35,7 @@ func makeStub(
         sentinels: Sentinels(ranges: Plan.sentinels),
         random: RandomSource(seed: 53)
     )
-    _ = stub.setUpstreams([try endpoint("192.0.2.53:53")])
+    _ = stub.setUpstreams([try upstream("192.0.2.53:53")])
     _ = try stub.setResources(
         resources.map {
             ProtectedName(
@@ -83,7 +85,7 @@ final class Stub {
     var inFlightCount: Int { resolver.inFlightCount }
 
     func replaceProxies(with table: ProxyTable) { resolver.replaceProxies(with: table) }
-    func setUpstreams(_ all: [Endpoint]) -> Bool { resolver.setUpstreams(all) }
+    func setUpstreams(_ all: [Upstream]) -> Bool { resolver.setUpstreams(all) }
     func setTunnelAddresses(_ all: [IPAddress]) { resolver.setTunnelAddresses(all) }
     func setWithheld(_ names: WithheldNames?) -> Bool { resolver.setWithheld(names) }
     func setResources(_ all: [ProtectedName]) -> Bool { resolver.setResources(all) }
@@ -121,7 +123,7 @@ final class Stub {
         _ bytes: [UInt8],
         from asker: Asker,
         at now: Instant = at(0)
-    ) throws -> Exchange {
+    ) throws -> UpstreamQuery {
         guard case .forward(let exchange) = resolve(bytes, from: asker, at: now) else {
             throw NotForwarded()
         }

@@ -1,4 +1,5 @@
 import Control
+import DNS
 import IP
 import Policy
 import Testing

@@ -1,6 +1,7 @@
 internal import Bytes
 internal import Client
 internal import Control
+internal import DNS
 internal import IP
 internal import SansIO
 internal import WireGuard
@@ -146,6 +147,9 @@ final class ClientHost {
         case .event(let event):
             world.note("client: \(event)")
             world.after(.zero) { [self] in onEvent(event) }
+        // The simulated host asks by datagrams only; what it cannot ask fails at once.
+        case .forward(let query):
+            running.handle(.exchangeAnswered(token: query.token, bytes: nil))
         case .streamAnswer, .finished: break
         }
     }

@@ -1,5 +1,4 @@
-internal import Bytes
-internal import Control
+public import Bytes
 public import IP
 
 /// A nameserver as people write it: `9.9.9.9`, `[2620:fe::fe]:53`, `tls://dns.example.net`,
@@ -35,6 +34,14 @@ public struct Upstream: Hashable, Sendable {
 
     /// The address, where it is not a name.
     public var address: IPAddress? { IPAddress(host) }
+
+    /// Address and port, where it is not a name.
+    public var endpoint: Endpoint? { address.map { Endpoint($0, port: port) } }
+
+    /// A plain one.
+    public init(_ endpoint: Endpoint) {
+        self.init(.plain, endpoint.address.description, endpoint.port, "")
+    }
 }
 
 extension Upstream: LosslessStringConvertible {
@@ -69,9 +76,24 @@ extension Upstream: LosslessStringConvertible {
             let port = parts.count == 2 ? UInt16(parts[1]) : transport.port, port > 0
         else { return nil }
         // Plain ones need an address: there is nobody to ask for the name before them.
-        guard IPAddress(host) != nil || transport != .plain && ResourceAddress.isHostName(host)
+        guard IPAddress(host) != nil || transport != .plain && Self.isHostName(host)
         else { return nil }
         self.init(transport, host, port, path)
+    }
+
+    /// Letters, digits, hyphens and underscores between dots; no pattern and no number.
+    private static func isHostName(_ text: String) -> Bool {
+        guard let name = Name(text), !name.isRoot, text.utf8.last != UInt8(ascii: ".") else {
+            return false
+        }
+        return text.utf8.allSatisfy {
+            switch $0 {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+                true
+            default: false
+            }
+        }
     }
 
     public var description: String {
