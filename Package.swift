@@ -101,6 +101,7 @@ let fuzzers: [Target] =
 // MARK: - Edges
 
 let nio = products(["NIOCore", "NIOPosix", "NIOHTTP1", "NIOWebSocket"], of: "swift-nio")
+let http2 = products(["NIOHTTP2", "NIOHPACK"], of: "swift-nio-http2")
 let service: Dependencies =
     products(["Logging"], of: "swift-log")
     + products(["NIOSSL"], of: "swift-nio-ssl")
@@ -120,7 +121,7 @@ let edges: [Target] = [
     module(
         "Daemon",
         ["Bytes", "SansIO", "IP", "DNS", "Control", "Linux"] + certificates + web + yaml + service
-            + nio
+            + nio + http2
     ),
     module(
         "Portal",
@@ -167,8 +168,8 @@ let unitTests: [Target] = [
     tests("LinuxTests", ["CLinux", "Bytes", "SansIO", "IP", "Linux"]),
     tests(
         "DaemonTests",
-        ["Bytes", "IP", "Control", "Daemon"] + certificates + service + nio
-            + products(["NIOEmbedded"], of: "swift-nio")
+        ["Bytes", "SansIO", "IP", "DNS", "Control", "Daemon"] + certificates + service + nio
+            + http2 + products(["NIOEmbedded"], of: "swift-nio")
     ),
     executable("PortalCrash", ["Portal", "Control"] + service + nio, path: "Tests/PortalCrash"),
     tests(
@@ -195,6 +196,7 @@ let package = Package(
             git("apple/swift-log", "1.16.2"),
             git("apple/swift-nio", "2.101.2"),
             git("apple/swift-nio-extras", "1.35.2"),
+            git("apple/swift-nio-http2", "1.46.0"),
             git("apple/swift-nio-ssl", "2.37.6"),
             git("groue/GRDB.swift", "7.10.0"),
             git("hummingbird-project/hummingbird", "2.28.1"),

@@ -1,3 +1,5 @@
+internal import Bytes
+internal import DNS
 internal import SansIO
 
 extension Client {

@@ -86,6 +86,12 @@ extension Upstream: LosslessStringConvertible {
         guard let name = Name(text), !name.isRoot, text.utf8.last != UInt8(ascii: ".") else {
             return false
         }
+        // A last label of digits is an address that cannot be one (RFC 1123 section 2.1).
+        guard
+            text.utf8.reversed().prefix(while: { $0 != UInt8(ascii: ".") }).contains(where: {
+                !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+            })
+        else { return false }
         return text.utf8.allSatisfy {
             switch $0 {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),

@@ -136,7 +136,7 @@ struct HostTests {
         world.start([], dns: DNSSettings(upstreams: ["9.9.9.9", "[2620:fe::fe]:53"]))
         #expect(
             world.client.status(at: world.now).nameservers.map(\.upstream) == [
-                "9.9.9.9:53", "[2620:fe::fe]:53",
+                "9.9.9.9", "2620:fe::fe",
             ]
         )
     }
