@@ -43,8 +43,8 @@ debug:
 	@$(SWIFT_BUILD) --build-tests
 
 unit:
-	@swift test --skip-build --skip EndToEnd --skip PortalTests
-	@swift test --skip-build --filter PortalTests
+	@scripts/run-tests --skip EndToEnd --skip PortalTests
+	@scripts/run-tests --filter PortalTests
 
 release:
 	@$(SWIFT_BUILD) -c release --static-swift-stdlib --scratch-path .build-release --product culvert
@@ -56,4 +56,4 @@ simulate: release
 	@$(RELEASE)/culvert-simulate --connectivity --check docs/connectivity.md
 
 end-to-end: debug release
-	@CULVERT=$(CULVERT) swift test --skip-build --no-parallel --filter EndToEnd
+	@CULVERT=$(CULVERT) scripts/run-tests --no-parallel --filter EndToEnd

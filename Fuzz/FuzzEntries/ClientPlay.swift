@@ -148,7 +148,7 @@ final class ClientPlay {
         case .configure(let configuration): sentinels = configuration.sentinels
         case .streamAnswer(_, let bytes?): learn(bytes)
         case .toPortal, .persist, .replaceNames, .streamAnswer, .event, .finished: break
-        case .connectRelay, .disconnectRelay: break
+        case .connectRelay, .disconnectRelay, .port: break
         }
     }
 

@@ -35,6 +35,7 @@ extension Client {
         at now: Instant,
         into outbox: inout Outbox
     ) {
+        if filteringChecks != nil, receiveFiltering(bytes, info, at: now, into: &outbox) { return }
         let received = pool.receive(
             bytes,
             remote: info.remote,

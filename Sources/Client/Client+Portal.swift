@@ -41,6 +41,8 @@ extension Client {
             configure()
         case .relayStream(let id, let bridge):
             setRelayStream(id, bridge: bridge, at: now, into: &outbox)
+        case .checkFiltering: checkFiltering()
+        case .portOpened(let isOpen): noteFilteringPort(isOpen, at: now, into: &outbox)
         case .flushNames: configure(flushesCaches: true)
         case .shutdown: shutDown(at: now, into: &outbox)
         }

@@ -11,6 +11,7 @@ extension Client {
         pool.advance(to: now, into: &outbox)
         stub?.advance(to: now)
         advanceNames(to: now, into: &outbox)
+        advanceFiltering(to: now, into: &outbox)
         advanceAuthorizations(to: now, into: &outbox)
         let waiting = draining
         draining = []

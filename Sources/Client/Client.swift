@@ -89,6 +89,9 @@ public struct Client: ~Copyable, PacketMachine {
     var isDeadlineStale = false
     var lastTurn: Instant?
     var isShutDown = false
+    /// Whom the network lets in, as the last check found.
+    public internal(set) var filterings = Filterings()
+    var filteringChecks: FilteringChecks?
     /// What was dropped and why, since the start.
     public internal(set) var counters = ClientCounters()
 
@@ -152,6 +155,12 @@ public struct Client: ~Copyable, PacketMachine {
         .exchangeAnswered(token: token, bytes: bytes)
     }
 
+    public static func portRequest(of output: Output) -> PortRequest? {
+        if case .port(let request) = output { request } else { nil }
+    }
+
+    public static func command(port: UInt16, isOpen: Bool) -> Command? { .portOpened(isOpen) }
+
     public mutating func pollOutput() -> Output? { outputs.popFirst() }
 
     public var nextDeadline: Instant? {
@@ -160,6 +169,7 @@ public struct Client: ~Copyable, PacketMachine {
         }
         var next = pool.nextDeadline
         next = Self.earlier(next, ownDeadline)
+        if let filteringChecks { next = Self.earlier(next, filteringChecks.nextDeadline) }
         switch stub {
         case .some(let stub): next = Self.earlier(next, stub.nextDeadline)
         case .none: break

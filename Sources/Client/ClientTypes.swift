@@ -25,6 +25,10 @@ extension Client {
         /// The stream to a relay that ``Output/connectRelay(_:)`` asked for stands, at the loopback
         /// endpoint of its bridge; nil: it ended, and may come again.
         case relayStream(RelayID, bridge: Endpoint?)
+        /// Find out whom the network lets in; ``Client/isCheckingFiltering`` says how long it takes.
+        case checkFiltering
+        /// A port that ``Output/port(_:)`` asked for is open, or cannot be.
+        case portOpened(Bool)
         /// The host's DNS caches are to be emptied.
         case flushNames
         /// Say goodbye to all gateways; ``Output/finished`` follows.
@@ -52,6 +56,8 @@ extension Client {
         case connectRelay(RelayForRole)
         /// The stream to a relay is not needed any more.
         case disconnectRelay(RelayID)
+        /// Open a UDP port beside the main one, or close it.
+        case port(PortRequest)
         /// Something that people may want to know.
         case event(Event)
         /// After ``Command/shutdown``: empty the outbox, then stop.

@@ -1,6 +1,7 @@
 public import Bytes
 public import Control
 internal import IP
+public import RelayUse
 
 /// What the network around a client does to it, as far as its relays tell: for `culvert netcheck`.
 ///
@@ -47,6 +48,9 @@ public struct NetworkCheck: Hashable, Sendable, Codable {
     public var ipv6: Reach
     public var mappingIPv4: Mapping
     public var mappingIPv6: Mapping
+    /// Whom NAT or firewall let in (RFC 4787 section 5); nil: not checked.
+    public var filteringIPv4: FilteringCheck.Filtering?
+    public var filteringIPv6: FilteringCheck.Filtering?
     /// Our addresses as relays see them.
     public var mapped: [Endpoint]
     public var relays: [Client.RelayState]
@@ -54,8 +58,9 @@ public struct NetworkCheck: Hashable, Sendable, Codable {
     /// What it comes to, for people.
     public var sentences: [String]
 
-    /// From what the client knows now.
-    public init(_ status: Client.Status) {
+    /// From what the client knows now, and what its last check of filters found.
+    public init(_ status: Client.Status, _ filterings: Filterings = Filterings()) {
+        (filteringIPv4, filteringIPv6) = (filterings.ipv4, filterings.ipv6)
         relays = status.relays
         candidates = status.candidates
         let sights = status.relays.flatMap { relay -> [Sight] in
@@ -133,13 +138,46 @@ extension NetworkCheck {
             words.append("UDP is blocked: everything goes through a relay over TCP or TLS.")
         case .unknown: words.append("No relay has answered yet: whether UDP passes is not known.")
         }
+        words += silentRelays
         words += Self.words(mappingIPv4, "IPv4") + Self.words(mappingIPv6, "IPv6")
+        words += Self.words(filteringIPv4, mappingIPv4, "IPv4")
+        words += Self.words(filteringIPv6, mappingIPv6, "IPv6")
         switch ipv6 {
         case .works: words.append("IPv6 works.")
         case .blocked: words.append("There is no IPv6 here.")
         case .unknown: words.append("No relay was reached by IPv6.")
         }
         return words
+    }
+
+    /// While others answer, one that does not is its own affair, or that of the way to it.
+    private var silentRelays: [String] {
+        guard udp == .works else { return [] }
+        return relays.filter { !$0.isUsable && $0.mapped.isEmpty }.map { relay in
+            "The relay \(relay.id)\(relay.server.map { " at \($0)" } ?? "") does not answer; whoever"
+                + " runs it should look whether it is up and its UDP port open."
+        }
+    }
+
+    private static func words(
+        _ filtering: FilteringCheck.Filtering?,
+        _ mapping: Mapping,
+        _ family: String
+    ) -> [String] {
+        let what = mapping == .none ? "firewall" : "NAT"
+        switch filtering {
+        case .endpointIndependent:
+            return [
+                mapping == .none
+                    ? "Nothing keeps \(family) packets of strangers out."
+                    : "The \(family) NAT lets in whoever knows the outer port."
+            ]
+        case .addressDependent:
+            return ["The \(family) \(what) lets in only addresses that were sent to."]
+        case .addressAndPortDependent:
+            return ["The \(family) \(what) lets in only addresses and ports that were sent to."]
+        case .unknown, nil: return []
+        }
     }
 
     private static func words(_ mapping: Mapping, _ family: String) -> [String] {

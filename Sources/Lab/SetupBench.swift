@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// The cold first byte: how long after an application's first packet it leaves the gateway, with
+/// The cold first byte: how long after an application's first packet the gateway has it, with
 /// nothing authorised and no session, over wires with delay.
 ///
 ///     ada 10 ms ─┐                 ┌─ portal 10 ms
@@ -11,8 +11,10 @@ internal import Foundation
 /// and a resolver that answers in 5 ms. The goal is 5 ms more than one client–portal round trip
 /// (40 ms), one path round trip (20 ms) and the packet's own way (10 ms).
 public struct SetupBench {
-    /// What it may take, in milliseconds.
-    public static let goal = 40.0 + 20 + 10 + 5
+    /// What may pass until the gateway has the packet, in milliseconds.
+    public static let goal = 40.0 + 20 + 10 + ownGoal
+    /// What of that is not the wires'.
+    static let ownGoal = 5.0
 
     private let executable: String
     private let runs: Int
@@ -33,7 +35,7 @@ public struct SetupBench {
     /// - Throws: ``LabError`` when no packet comes through.
     @discardableResult
     public func run(plan: FieldPlan? = nil, say: (String) -> Void) throws -> Double {
-        say("setup: the first packet of a cold client, from the application to out of the gateway")
+        say("setup: the first packet of a cold client, from the application to the gateway")
         var timelines: [SetupTimeline] = []
         for number in 1...runs {
             let field = try RunningField(
@@ -44,9 +46,9 @@ public struct SetupBench {
             defer { field.remove() }
             let timeline = try Self.measure(field)
             timelines.append(timeline)
-            say(String(format: "  run %d: %.1f ms", number, timeline.total))
+            say(String(format: "  run %d: %.1f ms", number, timeline.arrival))
         }
-        timelines.sort { $0.total < $1.total }
+        timelines.sort { $0.arrival < $1.arrival }
         let median = timelines[timelines.count / 2]
         say("")
         say("| at (ms) | since its cause | what |")
@@ -55,17 +57,31 @@ public struct SetupBench {
             say(String(format: "| %.1f | %.1f | %@ |", step.time, step.since, step.what))
         }
         say("")
+        let arrivals = timelines.map(\.arrival).sorted()
         say(
             String(
-                format: "| cold first packet | %.1f ms (%.1f–%.1f) | goal ≤ %.0f ms | %@ |",
-                median.total,
-                timelines[0].total,
-                timelines[timelines.count - 1].total,
+                format: "| cold first packet at the gateway | %.1f ms (%.1f–%.1f) "
+                    + "| goal ≤ %.0f ms | %@ |",
+                median.arrival,
+                arrivals[0],
+                arrivals[arrivals.count - 1],
                 Self.goal,
-                median.total <= Self.goal ? "met" : "missed"
+                median.arrival <= Self.goal ? "met" : "missed"
             )
         )
-        return median.total
+        let own = timelines.map { $0.arrival - $0.wires }.sorted()
+        say(
+            String(
+                format: "| of that neither wire nor its emulation | %.1f ms (%.1f–%.1f) "
+                    + "| goal ≤ %.0f ms | %@ |",
+                own[own.count / 2],
+                own[0],
+                own[own.count - 1],
+                Self.ownGoal,
+                own[own.count / 2] <= Self.ownGoal ? "met" : "missed"
+            )
+        )
+        return median.arrival
     }
 
     static func measure(_ field: RunningField) throws -> SetupTimeline {

@@ -14,8 +14,15 @@ struct SetupTimeline: Sendable {
 
     let steps: [Step]
 
-    /// When the last thing was seen, in milliseconds.
-    var total: Double { steps.last?.time ?? 0 }
+    /// When the packet reached the gateway, in milliseconds.
+    var arrival: Double { steps.dropLast().last?.time ?? 0 }
+
+    /// How long the wires had it, or what it waited for, in milliseconds: a line's delay, and what
+    /// the machine adds that carries its frames.
+    var wires: Double { Self.wires.reduce(0) { $0 + steps[$1].since } }
+
+    /// Client to portal and back, client to gateway, back, and there again.
+    private static let wires = [2, 8, 10, 12, 14]
 
     /// A packet as a capture saw it.
     private struct Sighting {

@@ -82,9 +82,7 @@ actor ClientDaemon {
             return .json(await status())
         case "GET /api/v1/netcheck":
             guard let plane = session?.plane else { return .refusal(409, Self.notUp) }
-            return .json(
-                await plane.withMachine { NetworkCheck($0.status(at: SystemClock.now())) }
-            )
+            return .json(await check(plane))
         case "GET /metrics":
             guard let plane = session?.plane else { return .refusal(409, Self.notUp) }
             return .text(await ClientMetrics.text(plane))
@@ -108,6 +106,21 @@ actor ClientDaemon {
             )
         }
     }
+
+    /// Lets relays try what is let in from outside, and waits until they have.
+    private func check(_ plane: ClientSession.Plane) async -> NetworkCheck {
+        await plane.handle(.checkFiltering)
+        let end = ContinuousClock.now + Self.filteringPatience
+        while await plane.withMachine({ $0.isCheckingFiltering }), ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        return await plane.withMachine {
+            NetworkCheck($0.status(at: SystemClock.now()), $0.filterings)
+        }
+    }
+
+    /// More than a check can take.
+    private static let filteringPatience = Duration.seconds(10)
 
     static let notUp = "The client is down; `culvert up` connects it."
 

@@ -3,6 +3,7 @@ internal import Client
 internal import Control
 internal import Foundation
 internal import IP
+internal import RelayUse
 
 /// `culvert netcheck`.
 struct NetcheckCommand: AsyncParsableCommand {
@@ -10,7 +11,8 @@ struct NetcheckCommand: AsyncParsableCommand {
         commandName: "netcheck",
         abstract: "NAT kind, relays, round trips, IPv6, UDP blocked?",
         discussion: """
-            Asks the running client, which keeps its relays under watch all the time. Exit code 1 \
+            Asks the running client, which keeps its relays under watch all the time, and lets two \
+            of them try what is let in from outside, for a few seconds. Exit code 1 \
             means that UDP is blocked or no relay answers, 4 that there is no client.
 
             EXAMPLE
@@ -48,6 +50,9 @@ enum NetcheckText {
     }
 
     private static func facts(_ check: NetworkCheck) -> [[String]] {
+        func word(_ filtering: FilteringCheck.Filtering?) -> String {
+            (filtering ?? .unknown).rawValue
+        }
         func mapped(_ isIPv4: Bool) -> String {
             let own = check.mapped.filter { $0.address.isIPv4 == isIPv4 }
             return own.isEmpty ? "–" : own.map(\.description).joined(separator: ", ")
@@ -55,6 +60,7 @@ enum NetcheckText {
         return [
             ["reaches relays by UDP", check.ipv4.rawValue, check.ipv6.rawValue],
             ["NAT maps", check.mappingIPv4.rawValue, check.mappingIPv6.rawValue],
+            ["lets in", word(check.filteringIPv4), word(check.filteringIPv6)],
             ["seen as", mapped(true), mapped(false)],
         ]
     }

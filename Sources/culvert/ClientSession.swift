@@ -153,7 +153,7 @@ struct ClientSession: Sendable {
                 await sentinels.listen(on: configuration.sentinels, plane)
                 isHostReady.set()
             // Done on the loop's thread.
-            case .output(.persist), .output(.replaceNames), .output(.exchange): break
+            case .output(.persist), .output(.replaceNames), .output(.exchange), .output(.port): break
             case .output(.event(let event)): event.log(to: logger)
             }
         }

@@ -2,6 +2,7 @@ import Bytes
 import Control
 import Foundation
 import IP
+import RelayUse
 import SansIO
 import Testing
 
@@ -94,6 +95,27 @@ import Testing
         let none = try Self.check([])
         #expect(none.udp == .unknown)
         #expect(none.sentences.contains { $0.hasPrefix("The portal deals no relays") })
+    }
+
+    @Test("whom the NAT lets in is said, and which relay is silent while another answers")
+    func filtering() throws {
+        let world = ClientWorld()
+        var status = world.client.status(at: Instant(nanoseconds: 0))
+        var silent = try Self.relay("b", at: "198.51.100.2:3478", sees: [])
+        silent.isUsable = false
+        status.relays = [
+            try Self.relay("a", at: "198.51.100.1:3478", sees: ["203.0.113.9:6000"]), silent,
+        ]
+        var filterings = Filterings()
+        filterings.ipv4 = .addressDependent
+        let check = NetworkCheck(status, filterings)
+        #expect(check.sentences.contains("The IPv4 NAT lets in only addresses that were sent to."))
+        #expect(
+            check.sentences.contains {
+                $0.hasPrefix("The relay b at 198.51.100.2:3478 does not answer")
+            }
+        )
+        #expect(!check.sentences.contains { $0.hasPrefix("The relay a") })
     }
 
     @Test("what `--json` prints is read back the same, with words and not numbers")

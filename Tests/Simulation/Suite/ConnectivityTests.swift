@@ -30,4 +30,24 @@ import Testing
             }
         }
     }
+
+    /// With RFC 4787's words.
+    @Test func netcheckTellsWhomEachNetworkLetsIn() throws {
+        let words = [
+            "EI": "endpoint-independent", "AD": "address-dependent",
+            "APD": "address-and-port-dependent",
+        ]
+        let kinds = Connectivity.kinds.filter { $0.contains("/") }
+        // Nine NATs of IPv4, three firewalls of IPv6.
+        try #require(kinds.count == 12)
+        for kind in kinds {
+            let filtering = try #require(kind.split(separator: "/").last.map(String.init))
+            let found = try #require(Connectivity.filtering(in: kind), "\(kind)")
+            let family = kind.hasPrefix("v6") ? found.ipv6 : found.ipv4
+            #expect(family == words[filtering], "\(kind)")
+        }
+        #expect(Connectivity.filtering(in: "public")?.ipv4 == "endpoint-independent")
+        // Without UDP no relay is met: nothing is claimed.
+        #expect(Connectivity.filtering(in: "no UDP")?.ipv4 == "unknown")
+    }
 }

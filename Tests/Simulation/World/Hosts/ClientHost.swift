@@ -150,7 +150,7 @@ final class ClientHost {
         // The simulated host asks by datagrams only; what it cannot ask fails at once.
         case .forward(let query):
             running.handle(.exchangeAnswered(token: query.token, bytes: nil))
-        case .streamAnswer, .finished: break
+        case .port, .streamAnswer, .finished: break
         }
     }
 }
