@@ -77,9 +77,11 @@ let pure: [Target] = [
 
     module("Peering", ["Bytes", "SansIO", "Ciphers", "IP", "WireGuard", "STUN"]),
     module("Control", ["Bytes", "SansIO", "IP"]),
+    .systemLibrary(name: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
+    module("IDNA", ["CIDN2"]),
     module("RelayUse", ["Bytes", "SansIO", "IP", "STUN", "Peering", "Control"]),
 
-    module("Policy", ["Bytes", "SansIO", "IP", "DNS", "Control"]),
+    module("Policy", ["Bytes", "SansIO", "IP", "DNS", "Control", "IDNA"]),
     module("Client", roleParts),
     module("Gateway", roleParts),
     module("Relay", ["Bytes", "SansIO", "Ciphers", "IP", "STUN"]),
@@ -133,7 +135,8 @@ let edges: [Target] = [
     module("Lab"),
     executable(
         "culvert",
-        roleParts + ["Policy", "Client", "Gateway", "Relay", "Linux", "Daemon", "Portal", "Lab"]
+        roleParts
+            + ["IDNA", "Policy", "Client", "Gateway", "Relay", "Linux", "Daemon", "Portal", "Lab"]
             + service + nio + products(["ArgumentParser"], of: "swift-argument-parser")
     ),
 ]
@@ -156,6 +159,7 @@ let unitTests: [Target] = [
     tests("CiphersTests", ["Bytes", "Ciphers"]),
     tests("IPTests", ["Bytes", "SansIO", "IP"]),
     tests("DNSTests", ["Bytes", "SansIO", "IP", "DNS"]),
+    tests("IDNATests", ["IDNA"]),
     tests("WireGuardTests", ["Bytes", "SansIO", "Ciphers", "WireGuard"]),
     tests("STUNTests", ["Bytes", "SansIO", "Ciphers", "IP", "STUN"]),
     tests("RelayTests", ["Bytes", "SansIO", "Ciphers", "IP", "STUN", "Relay"]),

@@ -75,8 +75,10 @@ extension GatewayPlay {
         let ecn = kind >> 5 & 3
         switch kind & 3 {
         case 0:
-            let udp = UDPHeader(sourcePort: source, destinationPort: port)
-            seal(ip.packet(udp, payload: payload), ecn: ecn)
+            let isQuery = destination == Self.gateway && kind & 4 != 0
+            let udp = UDPHeader(sourcePort: source, destinationPort: isQuery ? 53 : port)
+            let body = isQuery ? Self.query(payload, RecordType(rawValue: port)) : payload
+            seal(ip.packet(udp, payload: body), ecn: ecn)
         case 1:
             let flags = TCPFlags(rawValue: kind & 4 == 0 ? 2 : script.byte())
             let tcp = TCPHeader(sourcePort: source, destinationPort: port, flags: flags)
@@ -89,6 +91,13 @@ extension GatewayPlay {
             other.transportProtocol = TransportProtocol(rawValue: script.byte())
             seal(other.packet(payload: payload), ecn: ecn)
         }
+    }
+
+    /// A query for the site's records of a name; what is none stands as it is.
+    private static func query(_ text: [UInt8], _ type: RecordType) -> [UInt8] {
+        guard let name = Name(String(decoding: text, as: UTF8.self)) else { return text }
+        let edns = type.rawValue & 1 == 0 ? EDNS(isDNSSECWanted: true) : nil
+        return Message(query: Question(name, type), id: type.rawValue, edns: edns).wire()
     }
 
     /// An ICMP error of the client about anything.
@@ -194,17 +203,38 @@ extension GatewayPlay {
     }
 
     private func changeHost() {
-        switch script.byte() & 3 {
+        switch script.byte() & 7 {
         case 0: handle(.portalConnected(script.flag()))
         case 1:
             let addresses = script.addresses()
             let hosts = [Gateway.HostEntry(name: script.text(), addresses: addresses)]
             answered.formUnion(addresses)
             let servers = script.addresses().map { Endpoint($0, port: 53) }
-            handle(.resolvers(servers, hosts: hosts))
+            handle(.resolvers(servers, hosts: hosts, options: resolverOptions()))
         case 2: handle(.localAddresses(script.addresses(), port: script.uint16()))
+        case 4: askByStream()
+        case 5: handle(.servesStreams(script.flag()))
         default: if script.byte() == 1 { handle(.shutdown) } else { initiate() }
         }
+    }
+
+    private func resolverOptions() -> ResolverOptions {
+        let word = script.byte()
+        guard word != 0 else { return ResolverOptions() }
+        return ResolverOptions(
+            search: [script.text()],
+            words: ["ndots:\(word & 3)", "timeout:\(word >> 2 & 7)", "attempts:\(word >> 5)"]
+        )
+    }
+
+    /// A query on a TCP connection, of the client or of somebody else.
+    private func askByStream() {
+        let isOwn = script.flag()
+        let type = RecordType(rawValue: script.uint16())
+        let bytes = Self.query(script.chunk(), type)
+        streamCount += 1
+        let client = isOwn ? Self.client : script.address()
+        handle(.streamQuery(id: streamCount, client: client, bytes: bytes))
     }
 
     /// What an older process wrote of its flows.

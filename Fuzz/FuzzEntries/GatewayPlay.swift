@@ -40,6 +40,9 @@ final class GatewayPlay {
     /// The last authentic datagram of the client.
     var sealed: [UInt8] = []
     var leaseCount = 0
+    /// Queries on connections so far, and those that were answered.
+    var streamCount: UInt64 = 0
+    private var answeredStreams: Set<UInt64> = []
     private var settling = 0
 
     static func run(_ input: [UInt8]) {
@@ -76,6 +79,7 @@ final class GatewayPlay {
             now = max(now, next)
             advance()
         }
+        precondition(answeredStreams.count == streamCount, "a connection that waits for ever")
     }
 
     func advance() {
@@ -123,6 +127,9 @@ final class GatewayPlay {
         defer { settling -= 1 }
         while let output = gateway.pollOutput() {
             if let exchange = Gateway.exchange(of: output) { exchanges.append(exchange) }
+            guard case .streamAnswer(let id, let bytes) = output else { continue }
+            precondition(answeredStreams.insert(id).inserted, "a query that is answered twice")
+            if let bytes { checkAnswer(bytes, byteCountMax: Message.Limits.byteCount) }
         }
         checkForwarded()
         let sent = outbox.datagrams()
@@ -131,10 +138,26 @@ final class GatewayPlay {
         for (run, bytes) in sent where run.remote == Self.remote {
             let (plain, answer) = peer.receive(bytes, at: now)
             if let answer { clientSends(answer) }
+            if let plain { checkDatagram(plain) }
             guard let plain, case .probe(let number) = try? ControlFrame(reading: plain.rawSpan)
             else { continue }
             seal(ControlFrame.probeAnswer(number: number).bytes)
         }
+    }
+
+    /// Answers of the DNS service can be read, and fit their datagram.
+    private func checkDatagram(_ plain: [UInt8]) {
+        guard let header = try? PacketHeader(plain.rawSpan), header.isUDP,
+            header.source == Self.gateway, header.sourcePort == 53
+        else { return }
+        let bytes = Array(plain[header.payloadOffset..<header.totalByteCount])
+        checkAnswer(bytes, byteCountMax: Message.Limits.ednsByteCount)
+    }
+
+    private func checkAnswer(_ bytes: [UInt8], byteCountMax: Int) {
+        guard let message = try? Message(bytes.rawSpan), message.header.isResponse,
+            !message.header.isAuthentic, bytes.count <= byteCountMax
+        else { preconditionFailure("an answer that cannot be read, or should not be") }
     }
 
     private func checkForwarded() {

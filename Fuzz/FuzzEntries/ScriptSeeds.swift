@@ -167,6 +167,25 @@ enum GatewaySeeds {
         add("host") { script in
             for kind in 0..<4 as Range<UInt8> { script.step(14, kind, 1, 1, 0, 9, 0, 1, 0) }
         }
+        // Questions for the site: of a granted name, of another, on connections; and what comes.
+        for type in [16, 33, 48, 255] as [UInt8] {
+            for name in ["a.test", "b.example", "secret.example"] {
+                add("query-\(type)-\(name)") { script in
+                    script.step([1, 4, 4, 9, 0, type], Array(name.utf8))
+                    script.step(10, 0, 4, 0, 1, 9, 0, 0)
+                    script.step([14, 4, 1, 0, type], Array(name.utf8))
+                    script.step(10, 0, 5, 1, 11, 27)
+                }
+            }
+        }
+        add("search") { script in
+            script.step([14, 1], Array("h.test".utf8))
+            script.step(1, 0, 9, 1, 1, 0, 53)
+            script.step([41], Array("test".utf8))
+            script.step([1, 4, 4, 9, 0, 16], Array("a".utf8))
+            script.step(11, 27, 14, 5, 1)
+            script.step([1, 1, 4, 9, 0, 53], [])
+        }
         add("shutdown") { $0.step(14, 3, 1) }
         add("frames") { $0.step(4, 1, 4, 0, 14, 3, 0, 4, 3) }
         add("replayed") { $0.step(5, 0, 20, 0, 5, 0, 20, 1) }

@@ -80,7 +80,21 @@ enum DNSSeeds {
         for (index, text) in texts.enumerated() {
             seeds.append(("text-\(index)", [2] + Array(text.utf8)))
         }
-        return seeds
+        return seeds + plays
+    }
+
+    /// Plays of the stub resolver: what is kept, a zone's round, a site, a name taken over.
+    private static var plays: Seeds {
+        let ask: [UInt8] = [0, 3, 0, 0, 0, 1]
+        let answer: [UInt8] = [4, 0, 0, 1, 2, 3, 4, 60]
+        let zone: [UInt8] = [9, 2, 0, 1, 1, 3, 0]
+        return [
+            ("play-kept", [4] + ask + answer + ask + [7, 27] + ask + answer + ask),
+            ("play-zone", [4] + zone + ask + [7, 20, 7, 20] + answer + ask + [4, 1, 7]),
+            ("play-site", [4, 0, 0, 2, 0, 0, 1, 4, 0, 0, 1, 2, 3, 4, 9, 0, 0, 3, 1, 0, 2, 6, 1]),
+            ("play-taken-over", [4] + ask + [8, 1, 0, 3] + answer + ask),
+            ("play-changes", [4] + ask + answer + [9, 1, 1, 0, 11, 10, 0, 10, 1] + ask),
+        ]
     }
 }
 

@@ -44,7 +44,11 @@ struct Authorization {
     /// The lease that packets use.
     var lease: Lease?
     /// One at another gateway, for when the first is lost.
-    var standby: Lease?
+    var standby: Lease? {
+        didSet { if standby?.id != oldValue?.id { standbyHeardAt = nil } }
+    }
+    /// When its gateway was heard while the first one was lost.
+    var standbyHeardAt: Instant?
     var request: Request?
     /// When the last request was made, answered or not.
     var requestedAt: Instant?
@@ -91,7 +95,8 @@ struct Authorization {
     }
 
     /// When something is due: a lease or denial ends, waiting packets ask again or give up.
-    func nextDeadline(isPortalConnected: Bool) -> Instant? {
+    /// `isAwaited`: something else than packets waits, too.
+    func nextDeadline(isPortalConnected: Bool, isAwaited: Bool) -> Instant? {
         var next: Instant?
         func consider(_ deadline: Instant?) {
             guard let deadline else { return }
@@ -101,7 +106,7 @@ struct Authorization {
         consider(standby?.endsAt)
         consider(denial?.until)
         consider(held.nextDeadline)
-        if !held.isEmpty, lease == nil, denial == nil, isPortalConnected {
+        if isAwaited || !held.isEmpty, lease == nil, denial == nil, isPortalConnected {
             consider(requestedAt?.advanced(by: Limits.requestInterval))
         }
         return next

@@ -3,6 +3,7 @@ internal import Control
 internal import DNS
 internal import IP
 internal import Peering
+internal import RelayUse
 internal import SansIO
 
 extension Client {
@@ -207,6 +208,9 @@ extension Client {
                 }
                 return false
             }
+            guard isOver(headStartOf: current, before: next, for: id, at: now) else {
+                return false
+            }
         }
         if let old = authorization.lease {
             release([old.id])
@@ -220,6 +224,28 @@ extension Client {
         authorizations[id] = authorization
         changed()
         return true
+    }
+
+    /// Whether a gateway that was lost while nothing was heard of anybody, who could have been, had
+    /// its time to be heard as the stand-by is now.
+    private mutating func isOver(
+        headStartOf current: GatewayOnClient,
+        before next: GatewayOnClient,
+        for id: ResourceID,
+        at now: Instant
+    ) -> Bool {
+        guard let suspectSince = current.suspectSince, let resumedAt = pool.resumedAt,
+            suspectSince.duration(to: resumedAt) >= Limits.ownFault,
+            !relays.list.isEmpty || next.connectedSince.map({ $0 < suspectSince }) ?? false
+        else { return true }
+        let heardAt = authorizations[id]?.standbyHeardAt ?? now
+        authorizations[id]?.standbyHeardAt = heardAt
+        let due = heardAt.advanced(by: Limits.headStart)
+        guard due > now else { return true }
+        isStandbyAwaited = true
+        standbyDue = standbyDue.map { min($0, due) } ?? due
+        computeDeadline()
+        return false
     }
 
     private func hasHeard(_ gateway: GatewayOnClient, since start: Instant?) -> Bool {
@@ -349,6 +375,7 @@ extension Client {
     /// Sends the packets that wait for a resource through the normal routing; those that still lack
     /// something are kept again.
     mutating func drain(_ id: ResourceID, at now: Instant, into outbox: inout Outbox) {
+        proceedQuestions(of: id, at: now, into: &outbox)
         guard let packets = authorizations[id]?.held.takeAll(), !packets.isEmpty else { return }
         for (index, packet) in packets.enumerated() {
             let bytes = packet.bytes.rawSpan

@@ -7,7 +7,7 @@ internal import SansIO
 
 extension Client {
     /// The port of DNS (RFC 1035 4.2).
-    private static var dnsPort: UInt16 { 53 }
+    static var dnsPort: UInt16 { 53 }
 
     static func name(_ text: String) -> Name? { Name(text) }
 
@@ -101,6 +101,7 @@ extension Client {
         {
             answer(reply.asker, reply.bytes, into: &outbox)
         }
+        while let query = stub?.popQuery() { forward(query) }
         persistNames()
     }
 
@@ -118,13 +119,91 @@ extension Client {
         at now: Instant,
         into outbox: inout Outbox
     ) {
+        guard !SiteQuestions.isAttempt(token) else {
+            return finishQuestion(token, with: bytes, at: now, into: &outbox)
+        }
         guard let reply = stub?.finish(token, with: bytes, at: now) else { return }
         answer(reply.asker, reply.bytes, into: &outbox)
     }
 
+}
+
+// MARK: - Whom to ask
+
+extension Client {
     /// The nameservers that sentinels stand for: the admin's where there are any, else the host's.
     var upstreams: [Upstream] {
-        let configured = dns.upstreams.compactMap { Upstream($0) }
-        return configured.isEmpty ? hostResolvers.map { Upstream($0) } : configured
+        let configured = configuredUpstreams
+        return configured.isEmpty ? hostUpstreams : configured
+    }
+
+    private var configuredUpstreams: [Upstream] { dns.upstreams.compactMap { Upstream($0) } }
+
+    /// The zones that the admin gave nameservers of their own.
+    var forwardZones: [ForwardZone] {
+        dns.zones.compactMap { zone in
+            Name(zone.name).map {
+                ForwardZone(name: $0, upstreams: zone.upstreams.compactMap { Upstream($0) })
+            }
+        }
+    }
+
+    /// The zones that links of the host have nameservers for.
+    private var zonesOfLinks: [ForwardZone] {
+        hostZones.compactMap { zone in
+            Name(zone.domain).map { name in
+                ForwardZone(name: name, upstreams: zone.upstreams, isHosts: true)
+            }
+        }
+    }
+
+    mutating func setHostUpstreams(_ upstreams: [Upstream]) {
+        hostUpstreams = upstreams
+        configure()
+    }
+
+    mutating func setHostZones(_ zones: [HostZone]) {
+        hostZones = zones
+        configure()
+    }
+
+    /// What the host has already inside our ranges is not handed out.
+    mutating func setConflicts(_ networks: [IPPrefix]) {
+        conflicts = networks
+        stub?.setConflicts(networks)
+    }
+
+    /// Takes over whom the stub resolver asks, and which way.
+    /// - Returns: Whether the host's caches must be emptied.
+    mutating func setNameservers() -> Bool {
+        let (upstreams, zones) = (upstreams, forwardZones)
+        let allZones = zones + zonesOfLinks
+        let areSentinelsOther = stub?.setUpstreams(upstreams) ?? false
+        let areZonesOther = stub?.setZones(allZones) ?? false
+        // The host's own nameservers are asked around the tunnel, the admin's by where they lie.
+        var inTunnel: Set<Upstream> = []
+        for upstream in configuredUpstreams + zones.flatMap(\.upstreams)
+        where isInTunnel(upstream) { inTunnel.insert(upstream) }
+        stub?.setTunnelUpstreams(inTunnel)
+        return areSentinelsOther || areZonesOther
+    }
+
+    /// Whether a nameserver lies in a resource.
+    private func isInTunnel(_ upstream: Upstream) -> Bool {
+        // Where one lies that is known by its name is found out by who asks it: if at all, then in
+        // the resource of everything.
+        guard let address = upstream.address else { return router.servesInternet }
+        return router.serves(address)
+    }
+
+    mutating func setCache(_ isOn: Bool) {
+        isCacheEnabled = isOn
+        stub?.isCacheEnabled = isOn
+    }
+
+    /// Empties the cache of nameservers' answers, and the host's.
+    mutating func flushNames() {
+        stub?.flushCache()
+        configure(flushesCaches: true)
     }
 }

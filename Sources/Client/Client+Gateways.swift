@@ -104,6 +104,9 @@ extension Client {
         guard let place = gateways.firstIndex(where: { $0.id == gateway }) else { return }
         if gateways[place].isSuspect || gateways[place].health != .connected {
             lose(place, at: now, into: &outbox)
+        } else {
+            // Its goodbye may be lost: it is asked now, and not when the next packet needs it.
+            pool.probe(gateways[place].peer, at: now)
         }
     }
 }
@@ -239,7 +242,8 @@ extension Client {
 
     /// What waits for a stand-by gateway to be heard.
     mutating func promoteAll(at now: Instant, into outbox: inout Outbox) {
-        isStandbyAwaited = false
+        if standbyDue != nil { computeDeadline() }
+        (isStandbyAwaited, standbyDue) = (false, nil)
         var hasPromoted = false
         for resource in authorized
         where authorizations[resource]?.standby != nil && promote(resource, at: now) {
@@ -258,7 +262,8 @@ extension Client {
             let isRecent = authorization.lastUsed.map {
                 $0.duration(to: now) < Authorization.Limits.activeTime
             }
-            return !authorization.held.isEmpty || isRecent ?? false
+            return !authorization.held.isEmpty || siteQuestions.waits(for: id)
+                || isRecent ?? false
         }
     }
 

@@ -161,10 +161,14 @@ extension Client {
     mutating func retryName(_ slot: Int) {
         for gateway in gateways {
             let key = NameKey(peer: gateway.peer, slot: slot)
-            if case .inactive = names[key]?.state {
+            guard case .inactive = names[key]?.state else { continue }
+            // Sessions of before stay its own, whatever becomes of it now.
+            if names[key]?.wasActive == true {
+                names[key]?.state = .unanswered(isGranted: false)
+            } else {
                 names[key] = nil
-                flows.removeAll()
             }
+            flows.removeAll()
         }
     }
 

@@ -26,8 +26,10 @@ extension Client {
                 revisions.reconnected()
             }
         case .hostResolvers(let resolvers):
-            hostResolvers = resolvers
-            configure()
+            setHostUpstreams(resolvers.map { Upstream($0) })
+        case .hostUpstreams(let upstreams): setHostUpstreams(upstreams)
+        case .hostZones(let zones): setHostZones(zones)
+        case .conflicts(let networks): setConflicts(networks)
         case .localAddresses(let addresses, let port):
             setLocalAddresses(addresses, port: port, at: now, into: &outbox)
         case .exchangeAnswered(let token, let bytes):
@@ -43,7 +45,8 @@ extension Client {
             setRelayStream(id, bridge: bridge, at: now, into: &outbox)
         case .checkFiltering: checkFiltering()
         case .portOpened(let isOpen): noteFilteringPort(isOpen, at: now, into: &outbox)
-        case .flushNames: configure(flushesCaches: true)
+        case .flushNames: flushNames()
+        case .cache(let isOn): setCache(isOn)
         case .shutdown: shutDown(at: now, into: &outbox)
         }
         settle(at: now, into: &outbox)
@@ -192,7 +195,7 @@ extension Client {
                 authorizations[id]?.request?.sentAt = now
                 authorizations[id]?.requestedAt = now
                 output(.toPortal(.authorize(request.message)))
-            } else if !authorization.held.isEmpty {
+            } else if !authorization.held.isEmpty || siteQuestions.waits(for: id) {
                 kick(id, at: now)
             }
         }
@@ -240,7 +243,10 @@ extension Client {
             if let name = router[id].flatMap(Self.protectedName) { _ = resolver.setResource(name) }
         }
         _ = resolver.setWithheld(withheld)
+        resolver.isCacheEnabled = isCacheEnabled
+        resolver.setConflicts(conflicts)
         stub = consume resolver
+        siteQuestions.removeAll()
         (names, toldNames) = ([:], [])
         changed()
     }

@@ -47,6 +47,7 @@ extension Client {
         names = names.filter { $0.value.resource != id }
         toldNames.removeAll { names[$0] == nil }
         changed()
+        proceedQuestions(of: id, at: now, into: &outbox)
         for packet in held where outbox.hasTunnelRoom(packets: 1, byteCount: Limits.tunnelRoom) {
             guard let header = try? PacketHeader(packet.bytes.rawSpan) else { continue }
             refuse(.prohibited, packet.bytes.rawSpan, header, into: &outbox)
@@ -56,12 +57,12 @@ extension Client {
 
     /// Puts out what the host must set up, when it is other than before.
     mutating func configure(flushesCaches: Bool = false) {
-        let upstreams = upstreams
-        if stub?.setUpstreams(upstreams) ?? false { configuration.flushesCaches = true }
+        if setNameservers() { configuration.flushesCaches = true }
         guard let identity else { return }
         var next = HostConfiguration()
         next.tunnel = identity.tunnel
         next.routes = plan.all + router.routes
+        next.ranges = plan.all
         switch stub {
         case .some(let stub): next.sentinels = stub.sentinels.addresses
         case .none: break
@@ -76,13 +77,18 @@ extension Client {
         output(.configure(next))
     }
 
-    /// The fixed tails of all patterns, without those below another one.
+    /// The fixed tails of all patterns, and the zones that have nameservers of their own, without
+    /// those below another one.
     private var domains: [String] {
-        let suffixes = router.ids.compactMap { id in
+        let tails = router.ids.compactMap { id in
             router[id].flatMap(Self.protectedName)?.pattern.literalSuffix
-        }.sorted()
+        }
+        // By labels from the right, so that what lies below a name follows it at once.
+        let suffixes = (tails + forwardZones.map(\.name)).map { name in
+            (key: name.sortKey, name: name)
+        }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
         var covering: [Name] = []
-        for suffix in suffixes where !covering.contains(where: suffix.isAtOrBelow) {
+        for (_, suffix) in suffixes where !(covering.last.map(suffix.isAtOrBelow) ?? false) {
             covering.append(suffix)
         }
         return covering.map(\.description)

@@ -169,8 +169,10 @@ extension Client {
                 tell(key, of: id, isGranted: false, at: now, into: &outbox)
                 return .hold(id)
             }
-            // Sessions of before keep their address: the gateway knows which these are.
-            if known.wasActive, !header.opensConnection { return .send(way) }
+            // Sessions of before keep their address: the gateway knows which these are, also those
+            // that began before this process did.
+            let isOlder = known.wasActive ? !header.opensConnection : header.isRunningTCP
+            if isOlder, status != .nameMismatch { return .send(way) }
             counters.unreachable += 1
             return .refuse(status == .nameMismatch ? .prohibited : .hostUnreachable)
         }

@@ -12,6 +12,7 @@ extension Client {
         stub?.advance(to: now)
         advanceNames(to: now, into: &outbox)
         advanceFiltering(to: now, into: &outbox)
+        advanceQuestions(to: now, into: &outbox)
         advanceAuthorizations(to: now, into: &outbox)
         let waiting = draining
         draining = []
@@ -50,8 +51,12 @@ extension Client {
     private mutating func findDeadline() {
         isDeadlineStale = false
         ownDeadline = nil
+        let awaited = siteQuestions.awaited
         for id in authorized {
-            let next = authorizations[id]?.nextDeadline(isPortalConnected: isPortalConnected)
+            let next = authorizations[id]?.nextDeadline(
+                isPortalConnected: isPortalConnected,
+                isAwaited: awaited.contains(id)
+            )
             ownDeadline = Self.earlier(ownDeadline, next)
         }
         for key in toldNames {
@@ -63,7 +68,9 @@ extension Client {
                 ownDeadline = Self.earlier(ownDeadline, telling.patienceEnd)
             }
         }
+        ownDeadline = Self.earlier(ownDeadline, siteQuestions.nextDeadline)
         ownDeadline = Self.earlier(ownDeadline, relays.nextDeadline)
+        ownDeadline = Self.earlier(ownDeadline, standbyDue)
         for gateway in gateways { ownDeadline = Self.earlier(ownDeadline, gateway.nextCall) }
     }
 
@@ -86,7 +93,7 @@ extension Client {
                 authorizations[id]?.denial = nil
             }
             refuseExpired(id, at: now, into: &outbox)
-            if !authorization.held.isEmpty { kick(id, at: now) }
+            if !authorization.held.isEmpty || siteQuestions.waits(for: id) { kick(id, at: now) }
         }
         callForHelp(at: now)
         if hasEnded {

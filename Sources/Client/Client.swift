@@ -5,6 +5,7 @@ internal import IP
 public import Peering
 internal import RelayUse
 public import SansIO
+public import STUN
 public import WireGuard
 
 /// The client: it answers the host's name queries, finds out which resource a packet is for, gets
@@ -33,6 +34,11 @@ public struct Client: ~Copyable, PacketMachine {
         static var punchInterval: Duration { .seconds(1) }
         /// Between two questions to a stand-by gateway that has not been heard lately.
         static var standbyInterval: Duration { .milliseconds(500) }
+        /// A gateway that was lost while nothing at all was heard has so much time after a
+        /// stand-by is heard: connections that go on with it are worth the wait.
+        static var headStart: Duration { .milliseconds(600) }
+        /// Nothing heard of anybody for so long after a distress began: the fault was ours.
+        static var ownFault: Duration { .milliseconds(500) }
         /// A pause between two turns that is taken for a sleep of the host.
         static var sleep: Duration { .seconds(60) }
     }
@@ -50,7 +56,13 @@ public struct Client: ~Copyable, PacketMachine {
     var account = ""
     var dns = DNSSettings()
     var withheld: WithheldNames?
-    var hostResolvers: [Endpoint] = []
+    var hostUpstreams: [Upstream] = []
+    /// Zones that links of the host have nameservers for.
+    var hostZones: [HostZone] = []
+    /// Networks of the host inside our ranges.
+    var conflicts: [IPPrefix] = []
+    /// Whether answers of nameservers are kept.
+    var isCacheEnabled = true
     /// Where gateways may reach us: host, server-reflexive, relayed.
     public internal(set) var candidates: [Control.Candidate] = []
     /// Whether they changed since the portal was told.
@@ -75,6 +87,10 @@ public struct Client: ~Copyable, PacketMachine {
     var isStandbyAwaited = false
     /// When one was last asked to say something.
     var standbyAskedAt: Instant?
+    /// When packets take the lease of one that is heard, for a first gateway may be yet.
+    var standbyDue: Instant?
+    /// Questions for the resolvers of gateways.
+    var siteQuestions = SiteQuestions()
     /// Resources whose packets found no room in the outbox, or wait for nothing any more.
     var draining: [ResourceID] = []
 
@@ -113,6 +129,9 @@ public struct Client: ~Copyable, PacketMachine {
 
     /// What the connections dropped, and why, since the start.
     public var connectionCounters: PeerCounters { pool.counters }
+
+    /// What relays sent that was dropped, and why, since the start.
+    public var relayCounters: TURNCounters { pool.relayCounters }
 
     /// What gateways know us by; made anew with each client.
     public var publicKey: Key { pool.publicKey }

@@ -11,8 +11,14 @@ extension Client {
         case portal(ToClient)
         /// The session with the portal is open (its hello was sent), or gone.
         case portalConnected(Bool)
-        /// The host's own nameservers, in order.
+        /// The host's own nameservers, in order, asked by UDP and TCP.
         case hostResolvers([Endpoint])
+        /// The host's own nameservers, in order, some of them by TLS.
+        case hostUpstreams([Upstream])
+        /// Zones that links of the host claim, with the links' nameservers: all of them.
+        case hostZones([HostZone])
+        /// Networks that the host has already inside our ranges: all of them.
+        case conflicts([IPPrefix])
         /// The host's usable addresses and the port of the loop's sockets: at the start and after
         /// each change.
         case localAddresses([IPAddress], port: UInt16)
@@ -25,14 +31,34 @@ extension Client {
         /// The stream to a relay that ``Output/connectRelay(_:)`` asked for stands, at the loopback
         /// endpoint of its bridge; nil: it ended, and may come again.
         case relayStream(RelayID, bridge: Endpoint?)
-        /// Find out whom the network lets in; ``Client/isCheckingFiltering`` says how long it takes.
+        /// Find out whom the network lets in; ``Client/isCheckingFiltering`` says how long it
+        /// takes.
         case checkFiltering
         /// A port that ``Output/port(_:)`` asked for is open, or cannot be.
         case portOpened(Bool)
-        /// The host's DNS caches are to be emptied.
+        /// Our cache of nameservers' answers and the host's are to be emptied.
         case flushNames
+        /// Whether answers of nameservers are kept; on at the start.
+        case cache(isOn: Bool)
         /// Say goodbye to all gateways; ``Output/finished`` follows.
         case shutdown
+    }
+
+    /// A zone that a link of the host claims, as another private network's does.
+    public struct HostZone: Hashable, Sendable {
+        /// The zone; it and every name below it.
+        public var domain: String
+        /// The link's nameservers.
+        public var upstreams: [Upstream]
+
+        public init(domain: String, upstreams: [Upstream]) {
+            (self.domain, self.upstreams) = (domain, upstreams)
+        }
+
+        /// One whose nameservers are asked by UDP and TCP.
+        public init(domain: String, servers: [Endpoint]) {
+            self.init(domain: domain, upstreams: servers.map { Upstream($0) })
+        }
     }
 
     /// What the host must do for a client.
@@ -71,6 +97,9 @@ extension Client {
         /// Networks that go to the tunnel device, the default route among them while an internet
         /// resource is on.
         public var routes: [IPPrefix] = []
+        /// Those of `routes` that addresses of ours are taken from; nothing else of the host may
+        /// lie in them.
+        public var ranges: [IPPrefix] = []
         /// Nameservers to be given to the host, in order.
         public var sentinels: [IPAddress] = []
         /// The search domain; nil means none.
@@ -130,6 +159,10 @@ public struct ClientCounters: Sendable, Equatable {
     public var pathChanges: UInt64 = 0
     /// Errors of gateways that made the client tell a name again, or ask for a lease again.
     public var retold: UInt64 = 0
+    /// Questions for other records of protected names.
+    public var siteQuestions: UInt64 = 0
+    /// Those of them that could not be asked.
+    public var siteRefused: UInt64 = 0
     /// Kept packets that gave way to later ones.
     public var overflowed: UInt64 = 0
 

@@ -55,6 +55,15 @@ struct ProxyLayout: Hashable, Sendable {
         return count
     }
 
+    /// The slots that share an address with `networks`; those that contain a whole range leave
+    /// nothing to choose, and our routes are longer than theirs.
+    func slots(in networks: [IPPrefix]) -> [Range<Int>] {
+        [ipv4, ipv6].compactMap(\.self).flatMap { range in
+            networks.filter { $0.overlaps(range) && $0.bitCount > range.bitCount }
+                .map { Self.slots(of: $0, in: range) }
+        }
+    }
+
     /// Whether the slot's addresses may be handed out.
     func isUsable(_ slot: Int) -> Bool {
         slot < slotCount && !forbidden.contains { $0.contains(slot) }

@@ -27,6 +27,8 @@ public struct ProxyTable: Sendable {
         public static var flowIdle: Duration { .seconds(7_440) }
         /// Names looked at for one that can go.
         public static var searched: Int { 64 }
+        /// Slots looked at for one that the host has no address of.
+        public static var passed: Int { 1024 }
         /// How often names are recycled while room is scarce.
         public static var recycleInterval: Duration { .seconds(3_600) }
     }
@@ -71,6 +73,8 @@ public struct ProxyTable: Sendable {
     private var rested = Fifo<Int>()
     /// Everything below was handed out, or may have been.
     var mark = 0
+    /// Slots that the host has an address of; they are not handed out.
+    private var conflicts: [Range<Int>] = []
     private var releases = Fifo<Release>()
     var records = Fifo<ProxyLogRecord>()
     private var recycleAt: Instant?
@@ -294,23 +298,39 @@ extension ProxyTable {
         list.prefix(Limits.searched).first { !hasFlow($0, at: now) }
     }
 
+    /// Takes over the networks that the host has already. Names there get other addresses when they
+    /// are asked for again.
+    mutating func setConflicts(_ networks: [IPPrefix]) { conflicts = layout.slots(in: networks) }
+
+    /// Whether the host has one of the slot's addresses.
+    func isInConflict(_ slot: Int) -> Bool { conflicts.contains { $0.contains(slot) } }
+
     /// The next slot in sequence, then the one that rested longest.
     private mutating func takeSlot() -> Int? {
         while slots.count < layout.slotCount {
             let slot = slots.count
             slots.append(Slot())
             guard layout.isUsable(slot) else { continue }
+            guard !isInConflict(slot) else {
+                rested.append(slot)
+                continue
+            }
             if slot >= mark {
                 mark = min(slot + Limits.markAhead, layout.slotCount)
                 records.append(ProxyLogRecord(.mark(mark)))
             }
             return slot
         }
-        return rested.popFirst()
+        for _ in 0..<min(rested.count, Limits.passed) {
+            guard let slot = rested.popFirst() else { return nil }
+            guard isInConflict(slot) else { return slot }
+            rested.append(slot)
+        }
+        return nil
     }
 
     /// Takes a slot's name away; its addresses rest.
-    private mutating func release(_ slot: Int, at now: Instant) {
+    mutating func release(_ slot: Int, at now: Instant) {
         guard let name = slots[slot].name else { return }
         let addresses = addresses(of: slot, .ipv4) + addresses(of: slot, .ipv6)
         releases.append(Release(slot: slot, name: name, addresses: addresses))

@@ -113,6 +113,21 @@ extension Router {
         return header.isEcho && filters.permit(.icmp, port: 0)
     }
 
+    /// Whether traffic to everywhere goes to an internet resource.
+    var servesInternet: Bool { isInternetOn && !internet.isEmpty }
+
+    /// Whether packets to an address go to a gateway: a network's, or that of everything else,
+    /// which no private network belongs to.
+    func serves(_ address: IPAddress) -> Bool {
+        if !prefixes.matches(address).isEmpty { return true }
+        return servesInternet && !Self.privateNetworks.contains { $0.contains(address) }
+    }
+
+    private static let privateNetworks = [
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8",
+        "169.254.0.0/16", "fc00::/7", "fe80::/10", "::1/128",
+    ].compactMap { IPPrefix($0) }
+
     /// The resources whose networks contain an address, those of the internet included.
     func covering(_ address: IPAddress) -> [ResourceID] {
         prefixes.matches(address).flatMap(\.value) + internet

@@ -22,6 +22,8 @@ public struct Sentinels: Hashable, Sendable {
 
     /// Where sentinels lie; no nameserver may.
     public let ranges: [IPPrefix]
+    /// Networks of the host whose addresses do not become sentinels.
+    var conflicts: [IPPrefix] = []
     /// All sentinels, in the order of the nameservers.
     public private(set) var mappings: [Mapping] = []
 
@@ -36,6 +38,11 @@ public struct Sentinels: Hashable, Sendable {
     /// Whom `sentinel` stands for; nil when it is not in use.
     public func upstream(of sentinel: IPAddress) -> Upstream? {
         mappings.first { $0.sentinel == sentinel }?.upstream
+    }
+
+    /// The place of `sentinel` among the mappings; nil when it is not in use.
+    func place(of sentinel: IPAddress) -> Int? {
+        mappings.firstIndex { $0.sentinel == sentinel }
     }
 
     /// Takes over the nameservers: order kept, duplicates removed, sentinels among them left out.
@@ -81,7 +88,9 @@ public struct Sentinels: Hashable, Sendable {
             let last: UInt64 = hostBits >= 16 ? 0xffff : (1 << UInt64(hostBits)) - 1
             for offset in 1..<max(last, 1) {
                 let address = range.address.advanced(by: offset)
-                if !taken.contains(address) { return address }
+                if !taken.contains(address), !conflicts.contains(where: { $0.contains(address) }) {
+                    return address
+                }
             }
         }
         return nil

@@ -1,26 +1,41 @@
+internal import DNS
 internal import SansIO
 
 /// A query whose answer is waited for.
 struct InFlight {
     /// Who answers, which says how long the wait is.
     enum Wait: Int, CaseIterable {
+        /// The nameserver of a sentinel.
         case upstream
+        /// One nameserver of a zone after the other.
+        case zone
+        /// The site of a protected name.
         case site
     }
 
     let query: Query
-    let asker: Asker
+    /// Who waits; nil when only the cache does.
+    let asker: Asker?
     /// The ID that it was sent under.
     let id: UInt16
+    /// Whether it came by TCP, and is asked by TCP.
+    let isStream: Bool
     let wait: Wait
-    let deadline: Instant
+    var deadline: Instant
+    /// The state of the resources when it came.
+    let generation: UInt32
+    /// What the answer is kept under; nil where it is not kept.
+    var key: ForwardCache.Key?
+    /// Its way through the nameservers of a zone.
+    var round: ForwardZones.Round?
 }
 
 /// The queries whose answers are waited for; those that wait equally long in order of their
 /// deadlines, which is that of their coming.
 ///
 /// Each has a token of its own that is never used twice: queries with the same ID, from one asker
-/// or to one server, do not meet, and a late answer finds nothing.
+/// or to one server, do not meet, and a late answer finds nothing. The lowest bits of a token say
+/// where the query is kept, the four above are the number of the attempt.
 struct InFlightTable {
     private struct Entry {
         var content: InFlight?
@@ -57,6 +72,14 @@ struct InFlightTable {
         list.first < 0 ? nil : entries[list.first].content?.deadline
     }
 
+    /// The number of the attempt that a token belongs to.
+    static func attempt(of token: UInt64) -> Int { Int(token >> 16 & 15) }
+
+    /// The token of another attempt.
+    static func token(_ token: UInt64, attempt: Int) -> UInt64 {
+        token & ~(15 << 16) | UInt64(attempt & 15) << 16
+    }
+
     /// Adds a query; where there is no room the oldest of its kind leaves.
     mutating func insert(_ content: InFlight) -> (token: UInt64, evicted: InFlight?) {
         let list = content.wait.rawValue
@@ -67,41 +90,76 @@ struct InFlightTable {
             free.append(entries.count - 1)
         }
         let place = free.removeLast()
-        let last = lists[list].last
         entries[place].content = content
         entries[place].use += 1
+        append(place)
+        return (entries[place].use << 20 | UInt64(place), evicted)
+    }
+
+    private mutating func append(_ place: Int) {
+        guard let list = entries[place].content?.wait.rawValue else { return }
+        let last = lists[list].last
         entries[place].previous = last
         entries[place].next = -1
         if last >= 0 { entries[last].next = place } else { lists[list].first = place }
         lists[list].last = place
         lists[list].count += 1
-        return (entries[place].use << 16 | UInt64(place), evicted)
+    }
+
+    private func place(of token: UInt64) -> Int? {
+        let place = Int(token & 0xffff)
+        guard place < entries.count, entries[place].use == token >> 20,
+            entries[place].content != nil
+        else { return nil }
+        return place
+    }
+
+    /// The query of a token; nil when it is not there any more.
+    func content(of token: UInt64) -> InFlight? {
+        place(of: token).flatMap { entries[$0].content }
     }
 
     /// Takes the query of a token; nil when it is not there any more.
     mutating func remove(_ token: UInt64) -> InFlight? {
-        let place = Int(token & 0xffff)
-        guard place < entries.count, entries[place].use == token >> 16 else { return nil }
-        return removePlace(place)
+        place(of: token).flatMap { removePlace($0) }
     }
 
-    /// Takes a query that is due; nil when none is.
-    mutating func popDue(at now: Instant) -> InFlight? {
+    /// Puts a changed query into its place; its deadline is now the last of its kind.
+    mutating func update(_ token: UInt64, _ content: InFlight) {
+        guard let place = place(of: token) else { return }
+        unlink(place)
+        entries[place].content = content
+        append(place)
+    }
+
+    /// Changes a query whose deadline stays.
+    mutating func note(_ token: UInt64, _ round: ForwardZones.Round) {
+        if let place = place(of: token) { entries[place].content?.round = round }
+    }
+
+    /// The token of a query that is due; nil when none is.
+    func due(at now: Instant) -> UInt64? {
         for list in lists {
-            if let deadline = deadline(of: list), deadline <= now { return removePlace(list.first) }
+            if let deadline = deadline(of: list), deadline <= now {
+                return entries[list.first].use << 20 | UInt64(list.first)
+            }
         }
         return nil
     }
 
     private mutating func removePlace(_ place: Int) -> InFlight? {
         guard place >= 0, let content = entries[place].content else { return nil }
-        let list = content.wait.rawValue
+        unlink(place)
+        entries[place].content = nil
+        free.append(place)
+        return content
+    }
+
+    private mutating func unlink(_ place: Int) {
+        guard let list = entries[place].content?.wait.rawValue else { return }
         let (previous, next) = (entries[place].previous, entries[place].next)
         if previous >= 0 { entries[previous].next = next } else { lists[list].first = next }
         if next >= 0 { entries[next].previous = previous } else { lists[list].last = previous }
-        entries[place].content = nil
-        free.append(place)
         lists[list].count -= 1
-        return content
     }
 }

@@ -14,6 +14,10 @@ enum LocalNames {
     /// RFC 9462 section 8: else a host finds the upstream behind us and asks it directly.
     private static let resolverArpa = fixed("resolver.arpa")
 
+    /// Of no nameserver that is asked here: `invalid` is nobody's (RFC 6761 section 6.4), `onion`
+    /// Tor's (RFC 7686), and `local` multicast DNS's (RFC 6762 section 22.1), each with all below.
+    private static let unserved = ["invalid", "onion", "local"].map(fixed)
+
     /// Whether addresses are turned to names there.
     static func isReverse(_ name: Name) -> Bool { name.isAtOrBelow(arpa) }
 
@@ -25,6 +29,13 @@ enum LocalNames {
         if name.isAtOrBelow(localhost) { return answerLocalhost(query) }
         if name.isAtOrBelow(resolverArpa) { return answerEmptyZone(query, resolverArpa) }
         return nil
+    }
+
+    /// The answer for a name that no resource and no zone has, and that no nameserver of the
+    /// Internet has either; nil for any other.
+    static func answerUnserved(_ query: Query) -> [UInt8]? {
+        let isUnserved = unserved.contains { query.question.name.isAtOrBelow($0) }
+        return isUnserved ? query.reply(.nameError) : nil
     }
 
     /// The answer for a name in a private reverse zone (RFC 6303); nil for any other.

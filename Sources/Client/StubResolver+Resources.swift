@@ -58,7 +58,7 @@ extension StubResolver {
             }
         }
         resources = sorted
-        generation &+= 1
+        resourcesChanged()
         return true
     }
 
@@ -74,7 +74,7 @@ extension StubResolver {
             resources.insert(resource, at: place)
         }
         index.insert(resource.pattern, resource.id)
-        generation &+= 1
+        resourcesChanged()
         return true
     }
 
@@ -85,8 +85,14 @@ extension StubResolver {
         guard place < resources.count, resources[place].id == id else { return false }
         index.remove(resources[place].pattern, id)
         resources.remove(at: place)
-        generation &+= 1
+        resourcesChanged()
         return true
+    }
+
+    /// What was found before does not hold any more.
+    mutating func resourcesChanged() {
+        generation &+= 1
+        flushCache()
     }
 
     /// Where the resource is, or would be.
@@ -131,7 +137,7 @@ extension StubResolver {
         return match
     }
 
-    private func findMatch(of name: Name) -> Match {
+    func findMatch(of name: Name) -> Match {
         var match = Match(generation: generation, resources: index.matches(of: name))
         for (position, id) in match.resources.enumerated() {
             let resource = resources[place(of: id)]
@@ -147,6 +153,21 @@ extension StubResolver {
             match.owner = isLiteral ? .exact : .wildcard(id)
         }
         return match
+    }
+
+    /// The pattern of a resource; nil where it is not there.
+    func pattern(of id: ResourceID) -> NamePattern? {
+        let place = place(of: id)
+        return place < resources.count && resources[place].id == id
+            ? resources[place].pattern : nil
+    }
+
+    /// Whether questions of a type for protected names need no site.
+    static func isAnsweredHere(_ type: RecordType) -> Bool {
+        switch type {
+        case .a, .aaaa, .https, .svcb, .any: true
+        default: false
+        }
     }
 
     /// Answers a question for a protected name; nil for any other name.
@@ -189,6 +210,11 @@ extension StubResolver {
     ) -> Outcome {
         guard match.serves(family) else { return .answer(query.reply(.noError)) }
         let name = query.question.name
+        var known = known
+        if let slot = known, proxies.isInConflict(slot) {
+            proxies.release(slot, at: now)
+            known = nil
+        }
         guard let slot = known ?? proxies.assign(name, to: match.owner, at: now) else {
             let error = ExtendedError(code: 0, text: "no proxy address is left")
             return .answer(query.reply(.serverFailure, error: error))

@@ -14,7 +14,15 @@ extension StubResolver {
     ) -> Outcome {
         let id = UInt16(truncatingIfNeeded: random.next())
         let deadline = now.advanced(by: Limits.site)
-        let entry = InFlight(query: query, asker: asker, id: id, wait: .site, deadline: deadline)
+        let entry = InFlight(
+            query: query,
+            asker: asker,
+            id: id,
+            isStream: asker.isStream,
+            wait: .site,
+            deadline: deadline,
+            generation: generation
+        )
         return .askSite(
             SiteQuestion(
                 token: putInFlight(entry),
@@ -38,7 +46,7 @@ extension StubResolver {
         error: ExtendedError,
         at now: Instant
     ) -> Reply? {
-        inFlight.remove(token).map { Self.failure($0, error) }
+        inFlight.remove(token).flatMap { Self.failure($0, error) }
     }
 }
 

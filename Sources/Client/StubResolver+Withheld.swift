@@ -12,7 +12,7 @@ extension StubResolver {
         guard names != withheld else { return false }
         withheld = names
         withheldFingerprints = Set(names?.fingerprints ?? [])
-        generation &+= 1
+        resourcesChanged()
         return true
     }
 

@@ -32,7 +32,7 @@ public struct StubResolver: ~Copyable {
 
     /// What a query asks for in the end.
     public enum Outcome: Equatable, Sendable {
-        /// Send this back.
+        /// Send this back; ``popQuery()`` may have something to ask besides.
         case answer([UInt8])
         /// Ask this; the answer goes to ``finish(_:with:at:)``.
         case forward(UpstreamQuery)
@@ -69,9 +69,23 @@ public struct StubResolver: ~Copyable {
     /// What was found for the name of each slot.
     var matches: [Match] = []
     private var tunnelAddresses: [IPAddress] = []
+    /// Zones that have nameservers of their own.
+    var zones = ForwardZones()
+    /// Nameservers that are reached through the tunnel.
+    var tunnelUpstreams: Set<Upstream> = []
+    /// Answers of nameservers.
+    var cache = ForwardCache()
+    /// Counts how often the cache was emptied: answers to older queries are not kept.
+    var cacheEpoch = 0
+    /// Whether answers of nameservers are kept.
+    public var isCacheEnabled = true {
+        didSet { if !isCacheEnabled { flushCache() } }
+    }
     var inFlight = InFlightTable()
-    private var held = Fifo<Held>()
-    private var replies = Fifo<Reply>()
+    var held = Fifo<Held>()
+    var replies = Fifo<Reply>()
+    /// Questions to nameservers that come from nobody's query.
+    var outgoing = Fifo<UpstreamQuery>()
     var random: RandomSource
 
     /// - Parameters:
@@ -111,13 +125,46 @@ extension StubResolver {
     /// Takes over the nameservers; see ``Sentinels/update(upstreams:)``.
     /// - Returns: Whether the host must be given other sentinels.
     public mutating func setUpstreams(_ upstreams: [Upstream]) -> Bool {
-        sentinels.update(upstreams: upstreams)
+        guard sentinels.update(upstreams: upstreams) else { return false }
+        flushCache()
+        return true
+    }
+
+    /// Takes over the zones that have nameservers of their own.
+    /// - Returns: Whether anything changed: caches on the host must be emptied then.
+    public mutating func setZones(_ all: [ForwardZone]) -> Bool {
+        let sentinels = sentinels
+        let isChanged = zones.set(all) { upstream in
+            !(upstream.address.map(sentinels.covers) ?? false)
+        }
+        if isChanged { flushCache() }
+        return isChanged
+    }
+
+    /// Takes over which nameservers, of sentinels and of zones, are reached through the tunnel.
+    public mutating func setTunnelUpstreams(_ upstreams: Set<Upstream>) {
+        guard upstreams != tunnelUpstreams else { return }
+        tunnelUpstreams = upstreams
+        flushCache()
+    }
+
+    /// Forgets the answers of nameservers.
+    public mutating func flushCache() {
+        cacheEpoch += 1
+        cache.removeAll()
     }
 
     /// Takes over another table: one read from disk, or one of other ranges.
     public mutating func replaceProxies(with table: ProxyTable) {
         proxies = table
         generation &+= 1
+    }
+
+    /// Takes over the networks that the host has already inside our ranges: no address of theirs is
+    /// handed out any more.
+    public mutating func setConflicts(_ networks: [IPPrefix]) {
+        sentinels.conflicts = networks
+        proxies.setConflicts(networks)
     }
 
     /// The client's own addresses, whose names are answered here.
@@ -135,27 +182,15 @@ extension StubResolver {
             if let answer = LocalNames.answer(query) { return .answer(answer) }
             // Our own addresses lie in private reverse zones, so they come before those.
             if let answer = answerOwnAddress(query) { return .answer(answer) }
-            if let answer = LocalNames.answerReverse(query) { return .answer(answer) }
+            // A zone that somebody serves is not empty.
+            let zone = zones.zone(of: query.question.name)
+            if zone == nil, let answer = LocalNames.answerReverse(query) { return .answer(answer) }
             if let outcome = resolveProtected(query, asker, at: now) { return outcome }
-            return forward(query, bytes, asker, at: now)
+            if zone == nil, let answer = LocalNames.answerUnserved(query) {
+                return .answer(answer)
+            }
+            return forward(query, bytes, asker, zone, at: now)
         }
-    }
-
-    /// An exchange, or a question for a site, ended: with an answer, or (nil) it failed at once.
-    /// - Returns: What goes back; nil for nothing.
-    public mutating func finish(_ token: UInt64, with bytes: [UInt8]?, at now: Instant) -> Reply? {
-        guard let entry = inFlight.remove(token) else { return nil }
-        guard let bytes else { return Self.failure(entry, .networkError) }
-        if entry.wait == .site {
-            let answer = entry.query.relayedFromSite(bytes, sentAs: entry.id)
-            return answer.map { Reply(asker: entry.asker, bytes: $0) }
-                ?? Self.failure(entry, .networkError)
-        }
-        if let answer = entry.query.relayed(bytes, sentAs: entry.id) {
-            return Reply(asker: entry.asker, bytes: answer)
-        }
-        // An answer to something else: over UDP perhaps a stranger's, so the asker may ask again.
-        return entry.asker.isStream ? Self.failure(entry, .networkError) : nil
     }
 
     /// Time passed: queries held back are answered, upstreams that kept silent are given up.
@@ -165,16 +200,21 @@ extension StubResolver {
             let answer = answerAddresses(first.query, first.slot, first.family)
             replies.append(Reply(asker: first.asker, bytes: answer))
         }
-        while let entry = inFlight.popDue(at: now) { giveUp(entry) }
+        while let token = inFlight.due(at: now) { giveUp(token, at: now) }
         proxies.advance(to: now)
     }
+
+    /// The next question to a nameserver that no query asks directly: one of a zone is asked
+    /// because another kept silent, or an answer that has just ended is asked for anew; nil when
+    /// there is none. Poll it whenever the resolver was called.
+    public mutating func popQuery() -> UpstreamQuery? { outgoing.popFirst() }
 
     /// The next answer that became ready by itself; nil when there is none.
     public mutating func popReply() -> Reply? { replies.popFirst() }
 
-    /// When ``advance(to:)`` must be called at the latest; now, while replies wait.
+    /// When ``advance(to:)`` must be called at the latest; now, while replies or questions wait.
     public var nextDeadline: Instant? {
-        if replies.first != nil { return Instant(nanoseconds: 0) }
+        if replies.first != nil || outgoing.first != nil { return Instant(nanoseconds: 0) }
         return [held.first?.deadline, inFlight.nextDeadline, proxies.nextDeadline]
             .compactMap(\.self).min()
     }
@@ -183,81 +223,27 @@ extension StubResolver {
     public var inFlightCount: Int { inFlight.count }
 }
 
-// MARK: - Upstreams
-
-extension StubResolver {
-    /// Sends the query on under an ID of its own, otherwise as it is.
-    private mutating func forward(
-        _ query: Query,
-        _ bytes: RawSpan,
-        _ asker: Asker,
-        at now: Instant
-    ) -> Outcome {
-        guard let upstream = sentinels.upstream(of: asker.sentinel) else { return .drop }
-        let id = UInt16(truncatingIfNeeded: random.next())
-        let deadline = now.advanced(by: Limits.upstream)
-        let entry = InFlight(
-            query: query,
-            asker: asker,
-            id: id,
-            wait: .upstream,
-            deadline: deadline
-        )
-        let token = putInFlight(entry)
-        var sent = bytes.array
-        sent[0] = UInt8(id >> 8)
-        sent[1] = UInt8(truncatingIfNeeded: id)
-        return .forward(
-            UpstreamQuery(
-                token: token,
-                upstream: upstream,
-                transport: asker.isStream ? .stream : .datagram,
-                isInTunnel: false,
-                bytes: sent
-            )
-        )
-    }
-
-    /// Waits for an answer.
-    /// - Returns: The token that it comes with.
-    mutating func putInFlight(_ entry: InFlight) -> UInt64 {
-        let (token, evicted) = inFlight.insert(entry)
-        if let evicted { giveUp(evicted) }
-        return token
-    }
-
-    /// Over UDP an upstream's silence is the answer: the host then takes its next server.
-    private mutating func giveUp(_ entry: InFlight) {
-        switch entry.wait {
-        case .site: replies.append(Self.failure(entry, .noReachableAuthority))
-        case .upstream:
-            if entry.asker.isStream { replies.append(Self.failure(entry, .networkError)) }
-        }
-    }
-
-    static func failure(_ entry: InFlight, _ error: ExtendedError) -> Reply {
-        let answer = entry.query.reply(.serverFailure, error: error)
-        return Reply(asker: entry.asker, bytes: answer)
-    }
-}
-
 // MARK: - Our own addresses
 
 extension StubResolver {
+    /// Whether an address is a proxy, sentinel or tunnel address.
+    func isOwn(_ address: IPAddress) -> Bool {
+        sentinels.covers(address) || proxies.covers(address) || tunnelAddresses.contains(address)
+    }
+
     /// Names below the ones of our proxy, sentinel and tunnel addresses never leave the host.
-    private mutating func answerOwnAddress(_ query: Query) -> [UInt8]? {
+    mutating func answerOwnAddress(_ query: Query) -> [UInt8]? {
         guard LocalNames.isReverse(query.question.name),
             let address = query.question.name.reverseAddress
         else { return nil }
         let name: Name?
+        guard isOwn(address) else { return nil }
         if sentinels.covers(address) {
             name = sentinels.upstream(of: address) == nil ? nil : LocalNames.resolver
         } else if proxies.covers(address) {
             name = proxies.place(of: address).flatMap { isProtected($0.slot) ? $0.name : nil }
-        } else if tunnelAddresses.contains(address) {
-            name = LocalNames.client
         } else {
-            return nil
+            name = LocalNames.client
         }
         guard let name else { return query.reply(.nameError) }
         guard query.question.type == .ptr || query.question.type == .any else {
@@ -265,78 +251,5 @@ extension StubResolver {
         }
         let record = Record(query.question.name, timeToLive: Limits.timeToLive, .ptr(name))
         return query.reply(.noError, answers: [record])
-    }
-}
-
-// MARK: - Families
-
-extension StubResolver {
-    /// A query for a family that the name lacks, until its sister comes or does not.
-    private struct Held {
-        let query: Query
-        let asker: Asker
-        let slot: Int
-        let family: IPFamily
-        let deadline: Instant
-    }
-
-    /// Answers a question for the addresses of a protected name.
-    ///
-    /// A family that the name is known to lack is left out when the host asks for the other one
-    /// too; alone it is served, and its packets are refused at the gateway.
-    mutating func resolveAddresses(
-        _ query: Query,
-        _ asker: Asker,
-        _ slot: Int,
-        _ family: IPFamily,
-        isOtherServed: Bool,
-        at now: Instant
-    ) -> Outcome {
-        let other: IPFamily = family == .ipv4 ? .ipv6 : .ipv4
-        proxies.noteAsked(family, at: slot, now)
-        if proxies.isAbsent(other, at: slot) { answerSisters(of: slot, other) }
-        guard isOtherServed, proxies.isAbsent(family, at: slot) else {
-            return .answer(answerAddresses(query, slot, family))
-        }
-        if let asked = proxies.lastAsked(other, at: slot),
-            asked.duration(to: now) <= Limits.sisterBefore
-        {
-            return .answer(query.reply(.noError))
-        }
-        guard held.count < Limits.held else { return .answer(answerAddresses(query, slot, family)) }
-        let deadline = now.advanced(by: Limits.sister)
-        held.append(
-            Held(query: query, asker: asker, slot: slot, family: family, deadline: deadline)
-        )
-        return .wait
-    }
-
-    /// The sister of queries held back came: they are answered without records.
-    private mutating func answerSisters(of slot: Int, _ family: IPFamily) {
-        for _ in 0..<held.count {
-            guard let first = held.popFirst() else { break }
-            if first.slot == slot, first.family == family {
-                replies.append(Reply(asker: first.asker, bytes: first.query.reply(.noError)))
-            } else {
-                held.append(first)
-            }
-        }
-    }
-
-    /// The four addresses, each first in its turn.
-    private mutating func answerAddresses(
-        _ query: Query,
-        _ slot: Int,
-        _ family: IPFamily
-    ) -> [UInt8] {
-        guard let match = match(of: slot), !match.resources.isEmpty,
-            proxies.name(of: slot) == query.question.name
-        else { return query.reply(.serverFailure) }
-        let addresses = proxies.addresses(of: slot, family)
-        if match.isWithheld {
-            return query.reply(Array(addresses.prefix(1)), first: 0, timeToLive: Limits.timeToLive)
-        }
-        let first = proxies.nextRotation(family, at: slot)
-        return query.reply(addresses, first: first, timeToLive: Limits.timeToLive)
     }
 }

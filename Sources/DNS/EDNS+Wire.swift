@@ -33,7 +33,7 @@ extension EDNS {
     public var byteCount: Int { options.reduce(11) { $0 + 4 + $1.value.count } }
 
     /// Appends the whole record.
-    func write(to bytes: inout [UInt8]) {
+    public func write(to bytes: inout [UInt8]) {
         bytes.append(0)
         bytes.append(bigEndian: RecordType.opt.rawValue)
         bytes.append(bigEndian: udpByteCount)

@@ -153,11 +153,26 @@ extension Name: Hashable {
 extension Name: Comparable {
     /// The canonical order of RFC 4034 section 6.1: by labels from the right.
     public static func < (lhs: Name, rhs: Name) -> Bool {
-        let (left, right) = (lhs.labels, rhs.labels)
-        for (one, other) in zip(left.reversed(), right.reversed()) {
-            let (a, b) = (one.map(\.folded), other.map(\.folded))
-            if a != b { return a.lexicographicallyPrecedes(b) }
+        let (left, right) = (LabelRanges(of: lhs), LabelRanges(of: rhs))
+        for index in 0..<min(left.count, right.count) {
+            let (one, other) = (left[index], right[index])
+            for (a, b) in zip(one, other) where lhs.wire[a].folded != rhs.wire[b].folded {
+                return lhs.wire[a].folded < rhs.wire[b].folded
+            }
+            if one.count != other.count { return one.count < other.count }
         }
         return left.count < right.count
+    }
+
+    /// Bytes whose order is that of names by labels from the right, for sorting many: what lies
+    /// below a name follows it at once.
+    public var sortKey: [UInt8] {
+        var key: [UInt8] = []
+        key.reserveCapacity(wire.count)
+        for label in labels.reversed() {
+            key += label.map(\.folded)
+            key.append(0)
+        }
+        return key
     }
 }

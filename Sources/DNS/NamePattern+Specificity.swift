@@ -71,24 +71,25 @@ extension NamePattern {
 
 /// Where the labels of a name lie in its wire form, counted from the right.
 struct LabelRanges {
+    /// Where each label's length byte stands.
     private var starts = InlineArray<128, UInt8>(repeating: 0)
-    private var lengths = InlineArray<128, UInt8>(repeating: 0)
+    private let wire: [UInt8]
     private(set) var count = 0
 
     init(of name: Name) {
-        var offset = 0
-        while name.wire[offset] != 0 {
-            starts[count] = UInt8(offset + 1)
-            lengths[count] = name.wire[offset]
-            offset += 1 + Int(name.wire[offset])
+        wire = name.wire
+        var (offset, count) = (0, 0)
+        while wire[offset] != 0 {
+            starts[count] = UInt8(offset)
+            offset += 1 + Int(wire[offset])
             count += 1
         }
+        self.count = count
     }
 
     /// Label `index` from the right, without its length byte.
     subscript(index: Int) -> Range<Int> {
-        let place = count - 1 - index
-        let start = Int(starts[place])
-        return start..<start + Int(lengths[place])
+        let start = Int(starts[count - 1 - index])
+        return start + 1..<start + 1 + Int(wire[start])
     }
 }

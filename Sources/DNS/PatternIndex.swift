@@ -19,9 +19,11 @@ public struct PatternIndex<Value: Comparable & Sendable>: Sendable {
         /// The next node whose edge has the same hash.
         var next: Int?
 
-        var isEmpty: Bool {
-            values.isEmpty && literalChildCount == 0 && wildcardChildren.isEmpty && anyChild == nil
+        var hasChildren: Bool {
+            literalChildCount > 0 || !wildcardChildren.isEmpty || anyChild != nil
         }
+
+        var isEmpty: Bool { values.isEmpty && !hasChildren }
     }
 
     private var nodes: [Node] = [Node(part: .anyLabels, parent: -1, ranks: [])]
@@ -81,6 +83,14 @@ public struct PatternIndex<Value: Comparable & Sendable>: Sendable {
         return all.map(\.value)
     }
 
+    /// Whether a name below `name`, not `name` itself, may match a pattern.
+    public func hasPattern(below name: Name) -> Bool {
+        var search = Search(name)
+        search.isForBelow = true
+        visit(0, at: 0, &search)
+        return search.isAbove
+    }
+
     /// Whether `name` matches any pattern.
     public func hasMatch(of name: Name) -> Bool {
         var search = Search(name)
@@ -101,6 +111,9 @@ extension PatternIndex {
         /// For nodes of `**`, the fewest labels that they were entered after: what lies behind more
         /// of them was searched then.
         var entered: [(node: Int, position: Int)] = []
+        /// Whether it is about what lies below the name, and whether something does.
+        var isForBelow = false
+        var isAbove = false
 
         init(_ name: Name) {
             wire = name.wire
@@ -112,6 +125,7 @@ extension PatternIndex {
     private func visit(_ node: Int, at position: Int, _ search: inout Search) {
         if position == search.labels.count {
             if !nodes[node].values.isEmpty { search.found.append(node) }
+            if search.isForBelow, nodes[node].hasChildren { search.isAbove = true }
         } else {
             visitChildren(of: node, at: position, &search)
         }
@@ -149,6 +163,7 @@ extension PatternIndex {
         } else {
             search.entered.append((node, position))
             if !nodes[node].values.isEmpty { search.found.append(node) }
+            if search.isForBelow { search.isAbove = true }
         }
         guard nodes[node].literalChildCount > 0 || !nodes[node].wildcardChildren.isEmpty else {
             return

@@ -69,26 +69,15 @@ public final class PortalTrust: Sendable {
             )
         }
         let certificates = try encoded.map { try Certificate(derEncoded: $0) }
-        guard let leaf = certificates.first else { return }
-        if Date.now < leaf.notValidBefore || Date.now > leaf.notValidAfter {
+        do {
+            try await CertificateCheck.verify(certificates, for: host, [certificates[index]])
+        } catch CertificateCheck.Fault.time(let from, let to, let now) {
             throw Sentence(
-                "The portal's certificate is valid from \(leaf.notValidBefore.formatted(.iso8601)) "
-                    + "to \(leaf.notValidAfter.formatted(.iso8601)), and this machine's clock says "
-                    + "\(Date.now.formatted(.iso8601)); set the clock."
+                "The portal's certificate is valid from \(from.formatted(.iso8601)) "
+                    + "to \(to.formatted(.iso8601)), and this machine's clock says "
+                    + "\(now.formatted(.iso8601)); set the clock."
             )
-        }
-        var verifier = Verifier(rootCertificates: CertificateStore([certificates[index]])) {
-            RFC5280Policy()
-            ServerIdentityPolicy(
-                serverHostname: isAddress ? nil : host,
-                serverIP: isAddress ? host : nil
-            )
-        }
-        let result = await verifier.validate(
-            leaf: leaf,
-            intermediates: CertificateStore(certificates.dropFirst())
-        )
-        guard case .validCertificate = result else {
+        } catch {
             throw Sentence(
                 "The portal's certificate does not stand for \(host); start the portal with the "
                     + "--url that the token names."

@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import NIOPosix
 internal import NIOSSL
 
 /// Why a nameserver gave no answer.

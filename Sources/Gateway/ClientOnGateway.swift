@@ -14,6 +14,10 @@ final class ClientOnGateway {
         static var refusals: (perSecond: Int, burst: Int) { (100, 200) }
         /// Names looked up a second for names frames, and at once.
         static var lookups: (perSecond: Int, burst: Int) { (100, 400) }
+        /// Queries for the site's records a second, and at once.
+        static var queries: (perSecond: Int, burst: Int) { (200, 400) }
+        /// Queries that nameservers are being asked for.
+        static var queriesAtOnce: Int { 128 }
     }
 
     let id: ClientID
@@ -36,6 +40,8 @@ final class ClientOnGateway {
         burst: Limits.refusals.burst
     )
     var lookups = TokenBucket(perSecond: Limits.lookups.perSecond, burst: Limits.lookups.burst)
+    var queries = TokenBucket(perSecond: Limits.queries.perSecond, burst: Limits.queries.burst)
+    var queryCount = 0
 
     init(id: ClientID, peer: PeerIndex, configuration: PeerConfiguration, tunnel: [IPAddress]) {
         (self.id, self.peer, self.configuration, self.tunnel) = (id, peer, configuration, tunnel)

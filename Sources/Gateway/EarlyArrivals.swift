@@ -11,6 +11,8 @@ struct EarlyArrivals: Sendable {
         static var frames: Int { 32 }
         /// Packets.
         static var packets: Int { 128 }
+        /// Queries for the site's records.
+        static var queries: Int { 64 }
         /// How long each waits; then it is refused.
         static var patience: Duration { .seconds(1) }
     }
@@ -29,18 +31,26 @@ struct EarlyArrivals: Sendable {
         var since: Instant
     }
 
+    /// A query for the site's records.
+    struct Query: Sendable {
+        var path: SiteQuery.Path
+        var bytes: [UInt8]
+        var since: Instant
+    }
+
     private(set) var frames: [Frame] = []
+    private(set) var queries: [Query] = []
     private(set) var packets: [Packet] = []
     /// Whether a grant or a name came that some of it may have waited for.
     var isReady = false
 
-    var isEmpty: Bool { frames.isEmpty && packets.isEmpty }
+    var isEmpty: Bool { frames.isEmpty && packets.isEmpty && queries.isEmpty }
 
-    var count: Int { frames.count + packets.count }
+    var count: Int { frames.count + packets.count + queries.count }
 
     /// When something has waited long enough; nil when nothing waits.
     var deadline: Instant? {
-        let oldest = (frames.map(\.since) + packets.map(\.since)).min()
+        let oldest = (frames.map(\.since) + packets.map(\.since) + queries.map(\.since)).min()
         return oldest?.advanced(by: Limits.patience)
     }
 
@@ -78,9 +88,18 @@ struct EarlyArrivals: Sendable {
         return true
     }
 
-    /// Takes everything, in the order in which it came.
-    mutating func takeAll() -> (frames: [Frame], packets: [Packet]) {
+    /// Keeps a query.
+    ///
+    /// - Returns: False when there is no room.
+    mutating func keep(_ query: Query) -> Bool {
+        guard queries.count < Limits.queries else { return false }
+        queries.append(query)
+        return true
+    }
+
+    /// Takes everything, each kind in the order in which it came.
+    mutating func takeAll() -> EarlyArrivals {
         defer { self = EarlyArrivals() }
-        return (frames, packets)
+        return self
     }
 }

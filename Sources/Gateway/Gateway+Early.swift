@@ -41,6 +41,13 @@ extension Gateway {
         return keepEarly(since: kept.since, slot, at: now) { $0.keep(kept) }
     }
 
+    /// Keeps a query for a name that no lease permits, and that may have overtaken its grant.
+    ///
+    /// - Returns: False when it cannot wait (any longer).
+    mutating func keepEarly(_ query: EarlyArrivals.Query, _ slot: Int, at now: Instant) -> Bool {
+        keepEarly(since: query.since, slot, at: now) { $0.keep(query) }
+    }
+
     private mutating func keepEarly(
         since: Instant,
         _ slot: Int,
@@ -74,7 +81,7 @@ extension Gateway {
     mutating func forgetEarly(_ client: ClientOnGateway) {
         guard !client.early.isEmpty else { return }
         earlyCount -= client.early.count
-        _ = client.early.takeAll()
+        for query in client.early.takeAll().queries { close(query.path) }
         early.removeAll { $0 == client.id }
     }
 
@@ -105,16 +112,19 @@ extension Gateway {
         at now: Instant,
         into outbox: inout Outbox
     ) {
-        let (frames, packets) = client.early.takeAll()
-        earlyCount -= frames.count + packets.count
-        for frame in frames {
+        let arrivals = client.early.takeAll()
+        earlyCount -= arrivals.count
+        for frame in arrivals.frames {
             receive(frame.names, since: frame.since, slot, at: now, into: &outbox)
         }
-        for (index, packet) in packets.enumerated() {
+        for query in arrivals.queries { receive(query, slot, at: now, into: &outbox) }
+        for (index, packet) in arrivals.packets.enumerated() {
             guard outbox.hasTunnelRoom(packets: 1, byteCount: packet.bytes.count),
                 outbox.hasNetworkRoom(datagrams: 1, byteCount: Limits.tunnelByteCount + 48)
             else {
-                for rest in packets[index...] where client.early.keep(rest) { earlyCount += 1 }
+                for rest in arrivals.packets[index...] where client.early.keep(rest) {
+                    earlyCount += 1
+                }
                 client.early.isReady = true
                 return
             }

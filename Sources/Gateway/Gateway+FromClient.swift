@@ -19,6 +19,10 @@ enum Verdict {
     case await(IP.Refusal)
     /// A ping to the gateway itself.
     case echo
+    /// A datagram to its DNS service.
+    case query
+    /// A segment of a TCP connection to that, which the host serves.
+    case serve
     /// It goes no further, and nobody is told.
     case drop
 }
@@ -60,6 +64,12 @@ extension Gateway {
             }
         case .echo:
             echo(header, slot, at: now, into: &outbox)
+        case .query:
+            let packet = outbox.peekReservedTunnelBytes().extracting(first: header.totalByteCount)
+                .array
+            receiveQuery(packet.rawSpan, header, slot, at: now, into: &outbox)
+        case .serve:
+            coalescer.commit(byteCount: header.totalByteCount, header: header, in: &outbox)
         case .drop: break
         }
     }
@@ -82,8 +92,7 @@ extension Gateway {
             return .drop
         }
         if let identity, identity.tunnel.contains(header.destination) {
-            if header.isEchoRequest, !header.isFragment { return .echo }
-            return header.isICMPError ? .drop : prohibit(header)
+            return verdict(toGateway: header)
         }
         if header.isICMPError { return verdict(onError: header, slot, packet, at: now) }
         if header.isLaterFragment { return verdict(onLaterFragment: header, slot, at: now) }
@@ -92,6 +101,16 @@ extension Gateway {
             return verdict(onFlow: index, header, slot, at: now)
         }
         return verdict(onFirst: header, key, slot, at: now)
+    }
+
+    /// Our own address answers ping and DNS only.
+    private mutating func verdict(toGateway header: PacketHeader) -> Verdict {
+        if header.isICMPError { return .drop }
+        guard !header.isFragment else { return prohibit(header) }
+        if header.isEchoRequest { return .echo }
+        guard header.destinationPort == Self.dnsPort else { return prohibit(header) }
+        if header.isUDP { return .query }
+        return header.isTCP && servesStreams ? .serve : prohibit(header)
     }
 
     private mutating func refuseWithoutFlow(_ header: PacketHeader) -> Verdict {
@@ -165,7 +184,7 @@ extension Gateway {
             ),
             let entry = clients[slot]?.names[name]
         else { return .forward(index) }
-        let known = resolver.resolve(realName, isQuery: false, at: now)[
+        let known = resolver.resolve(realName, isQuery: false, at: now, by: &site)[
             flow.inside.destination.family
         ]
         let next = entry.realAddress(for: flow.inside, among: known.addresses, at: now)
@@ -212,7 +231,8 @@ extension Gateway {
         _ realName: Name,
         at now: Instant
     ) -> Verdict {
-        switch resolver.resolve(realName, isQuery: false, at: now)[key.destination.family] {
+        let known = resolver.resolve(realName, isQuery: false, at: now, by: &site)
+        switch known[key.destination.family] {
         case .pending: return .hold(name, realName: realName)
         case .addresses(let addresses):
             let entry = clients[slot]?.names[name]

@@ -26,10 +26,15 @@ extension Gateway {
             counters.unsolicited += 1
             return true
         }
+        let offload = batch[index].offload
         let outcome =
-            header.isICMPError
-            ? returnError(packet, header, slot, at: now, into: &outbox)
-            : returnPacket(packet, header, batch[index].offload, slot, at: now, into: &outbox)
+            if header.isICMPError {
+                returnError(packet, header, slot, at: now, into: &outbox)
+            } else if isServed(header) {
+                returnServed(packet, header, offload, slot, at: now, into: &outbox)
+            } else {
+                returnPacket(packet, header, offload, slot, at: now, into: &outbox)
+            }
         switch outcome {
         case .sent: counters.returned += 1
         case .connecting, .unknown: counters.notConnected += 1
@@ -39,6 +44,25 @@ extension Gateway {
             counters.tooLarge += 1
         }
         return true
+    }
+
+    /// Whether it is of a TCP connection to our own DNS service; that never opens one.
+    private func isServed(_ header: PacketHeader) -> Bool {
+        servesStreams && header.isTCP && !header.isFragment && header.sourcePort == Self.dnsPort
+            && !header.isOpeningTCP && identity?.tunnel.contains(header.source) == true
+    }
+
+    /// A segment of the DNS service goes to the client as it is.
+    private mutating func returnServed(
+        _ packet: RawSpan,
+        _ header: PacketHeader,
+        _ offload: Offload,
+        _ slot: Int,
+        at now: Instant,
+        into outbox: inout Outbox
+    ) -> SendOutcome {
+        guard let peer = clients[slot]?.peer else { return .refused }
+        return pool.send(packet, offload, header: header, to: peer, at: now, into: &outbox)
     }
 
     /// An answer to a flow of the client gets the addresses that the client knows.

@@ -145,7 +145,7 @@ extension Gateway {
         if !grant.proxies.isEmpty, isOrder || !isOverruled(name, grant.proxies, slot) {
             _ = bind(name, claim, grant.proxies, epoch: nil, slot)
         }
-        _ = resolver.resolve(realName, isQuery: true, at: now)
+        _ = resolver.resolve(realName, isQuery: true, at: now, by: &site)
     }
 
     /// Whether the client said otherwise since: other addresses for the name, or another name for

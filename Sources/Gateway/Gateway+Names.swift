@@ -66,7 +66,7 @@ extension Gateway {
             $0.asked.removeAll { $0.resource == asked.resource }
             $0.asked.append(asked)
         }
-        _ = resolver.resolve(realName, isQuery: true, at: now)
+        _ = resolver.resolve(realName, isQuery: true, at: now, by: &site)
         ready.append(Waiter(client: client, name: name))
         markEarly(slot)
     }
@@ -223,7 +223,7 @@ extension Gateway {
             guard let claim = entry.claims.first(where: { $0.resource == asked.resource }) else {
                 continue
             }
-            let known = resolver.resolve(claim.realName, isQuery: false, at: now)
+            let known = resolver.resolve(claim.realName, isQuery: false, at: now, by: &site)
             guard known.isComplete else {
                 wait(waiter, for: claim.realName)
                 continue

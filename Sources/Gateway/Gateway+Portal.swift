@@ -25,15 +25,18 @@ extension Gateway {
                 relays.forgetTold(at: now)
                 tellCandidates()
             }
-        case .resolvers(let servers, let hosts):
-            resolver.configure(servers: servers, hosts: hosts.map { ($0.name, $0.addresses) })
+        case .resolvers(let servers, let hosts, let options):
+            site.configure(servers: servers, hosts: hosts, options: options)
+        case .streamQuery(let id, let client, let bytes):
+            receiveStream(bytes, id: id, from: client, at: now, into: &outbox)
+        case .servesStreams(let isOn): servesStreams = isOn
         case .localAddresses(let addresses, let port):
             let usable = addresses.filter { address in
                 !plan.all.contains { $0.contains(address) }
             }
             setLocal(usable.map { Endpoint($0, port: port) }, at: now, into: &outbox)
         case .exchangeAnswered(let token, let bytes):
-            resolver.answered(token, with: bytes, at: now)
+            site.answered(token, with: bytes, at: now)
         case .relayStream(let id, let bridge):
             setRelayStream(id, bridge: bridge, at: now, into: &outbox)
         case .shutdown: isStopping = true
@@ -95,6 +98,8 @@ extension Gateway {
         siteNetworks = []
         refuseCandidates(in: welcome.grants.map(\.resource))
         let after = HostConfiguration(tunnel: welcome.gateway.tunnel, addresses: plan)
+        // Who serves the old addresses does not serve the new ones.
+        if before.tunnel != after.tunnel { servesStreams = false }
         if before != after { outputs.append(.configure(after)) }
         var listed: Set<LeaseID> = []
         for grant in welcome.grants {

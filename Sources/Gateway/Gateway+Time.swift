@@ -8,7 +8,8 @@ extension Gateway {
     public mutating func advance(to now: Instant, into outbox: inout Outbox) {
         noteTurn(at: now, into: &outbox)
         pool.advance(to: now, into: &outbox)
-        resolver.advance(to: now)
+        site.advance(to: now)
+        resolver.advance(to: now, by: &site)
         expireLeases(at: now, into: &outbox)
         sweepFlows(at: now)
         settle(at: now, into: &outbox)
@@ -20,8 +21,9 @@ extension Gateway {
             !outputs.isEmpty || !ready.isEmpty || isEarlyReady || (isStopping && !hasFinished)
         guard !isQueued else { return Instant(nanoseconds: 0) }
         let all = [
-            pool.nextDeadline, resolver.nextDeadline, leaseTimers.next, flowDeadline, awayDeadline,
-            earlyDeadline, relays.nextDeadline, isPortalUp ? reportDeadline : nil,
+            pool.nextDeadline, site.nextDeadline, resolver.nextDeadline, leaseTimers.next,
+            flowDeadline,
+            awayDeadline, earlyDeadline, relays.nextDeadline, isPortalUp ? reportDeadline : nil,
         ]
         return all.compactMap { $0 }.min()
     }
@@ -35,6 +37,7 @@ extension Gateway {
         leaveRelays(at: now, into: &outbox)
         reportRelayTimes(at: now)
         serveEarly(at: now, into: &outbox)
+        takeFindings(at: now, into: &outbox)
         serveReady(at: now, into: &outbox)
         if isStopping { leave(at: now, into: &outbox) }
         report(at: now)

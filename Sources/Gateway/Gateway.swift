@@ -5,6 +5,7 @@ internal import IP
 public import Peering
 internal import RelayUse
 public import SansIO
+public import STUN
 public import WireGuard
 
 /// The gateway: lets clients reach what the portal permits, and nothing else.
@@ -37,6 +38,14 @@ public struct Gateway: ~Copyable, PacketMachine {
         public static var reportInterval: Duration { .seconds(1) }
         /// How long leases live without the portal, before the first welcome says.
         public static var awayDefault: Duration { .seconds(86_400) }
+        /// Queries that nameservers are being asked for, of all clients; names need room, too.
+        public static var queries: Int { 512 }
+        /// When such a query is given up: the client itself waits for four seconds in all.
+        public static var queryPatience: Duration { .seconds(3) }
+        /// Seconds that what the hosts file says may be kept.
+        public static var hostsSeconds: UInt32 { 30 }
+        /// Seconds that the answer to ANY may be kept.
+        public static var minimalSeconds: UInt32 { 3_600 }
         /// A repeated SYN this late means that the first address does not answer.
         public static var answerPatience: Duration { .milliseconds(900) }
     }
@@ -48,7 +57,15 @@ public struct Gateway: ~Copyable, PacketMachine {
     }
 
     var pool: PeerPool
-    var resolver: NameResolver
+    /// Asks the site's nameservers, for the addresses of names and for clients' queries.
+    var site: SiteResolver
+    var resolver = NameResolver()
+    /// Queries under way, by their number.
+    var pendingQueries: [UInt64: PendingQuery] = [:]
+    var queryNumbers: [SiteResolver.Inquiry: UInt64] = [:]
+    var lastQuery: UInt64 = 0
+    /// Whether TCP to our own address is served by the host.
+    var servesStreams = false
     var coalescer = Coalescer()
     /// The headers of a packet on its way in, to be rewritten.
     var headers = Block(byteCount: Limits.tunnelByteCount)
@@ -109,18 +126,21 @@ public struct Gateway: ~Copyable, PacketMachine {
     public init(wallClock: WallStart, random: RandomSource) {
         var random = random
         pool = PeerPool(role: .gateway, wallClock: wallClock, random: random.fork())
-        resolver = NameResolver(random: random.fork())
+        site = SiteResolver(random: random.fork())
     }
 
     /// What the connections dropped, and why, since the start.
     public var connectionCounters: PeerCounters { pool.counters }
+
+    /// What relays sent that was dropped, and why, since the start.
+    public var relayCounters: TURNCounters { pool.relayCounters }
 
     /// What clients know this run of the gateway by; for hello.
     public var publicKey: Key { pool.publicKey }
 
     public mutating func pollOutput() -> Output? {
         if let output = outputs.popFirst() { return output }
-        if let exchange = resolver.pollExchange() { return .exchange(exchange) }
+        if let exchange = site.pollExchange() { return .exchange(exchange) }
         if hasLeft, !hasFinished {
             hasFinished = true
             return .finished

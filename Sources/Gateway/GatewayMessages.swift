@@ -10,8 +10,17 @@ extension Gateway {
         case portal(ToGateway)
         /// The channel to the portal is up (after its welcome), or down.
         case portalConnected(Bool)
-        /// The host's nameservers, in order, and its hosts file.
-        case resolvers([Endpoint], hosts: [HostEntry])
+        /// The host's nameservers, in order, its hosts file, and what else its resolv.conf says.
+        case resolvers(
+            [Endpoint],
+            hosts: [HostEntry],
+            options: ResolverOptions = ResolverOptions()
+        )
+        /// Whether the host serves TCP to our own tunnel addresses at port 53, apart from its own
+        /// servers, and hands the queries in by ``streamQuery(id:client:bytes:)``; no at the start.
+        case servesStreams(Bool)
+        /// A DNS message came on a TCP connection of the one with this tunnel address.
+        case streamQuery(id: UInt64, client: IPAddress, bytes: [UInt8])
         /// The usable addresses of all interfaces but the tunnel device, and our UDP port.
         case localAddresses([IPAddress], port: UInt16)
         /// An exchange was answered, or (nil) failed at once.
@@ -41,6 +50,8 @@ extension Gateway {
         case toPortal(FromRole)
         /// Ask a nameserver.
         case exchange(Exchange)
+        /// Answer on a TCP connection; nil closes it.
+        case streamAnswer(id: UInt64, bytes: [UInt8]?)
         /// Set up the tunnel device.
         case configure(HostConfiguration)
         /// A relay does not answer by UDP: keep a stream to it, and say so by
@@ -130,6 +141,14 @@ extension Gateway {
         public var unsolicited: UInt64 = 0
         /// Names frames that were not looked at, because there were too many.
         public var namesLimited: UInt64 = 0
+        /// Queries for the site's own records that clients may ask for.
+        public var queries: UInt64 = 0
+        /// Queries for names that no lease permits.
+        public var queriesRefused: UInt64 = 0
+        /// Queries refused because there were too many.
+        public var queriesLimited: UInt64 = 0
+        /// Queries that no nameserver of the site helped with.
+        public var queriesUnanswered: UInt64 = 0
         /// Packets that waited for a name.
         public var held: UInt64 = 0
         /// Packets that did not find room to wait.

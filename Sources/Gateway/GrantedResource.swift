@@ -110,35 +110,3 @@ extension FlowKey.Transport {
         }
     }
 }
-
-/// What clients ask for, and what the gateway resolves instead.
-///
-/// `wiki.berlin.example` for `wiki.fritz.box`, `*.berlin.example` for `*.fritz.box`: the labels
-/// that a wildcard stands for stay, the fixed tail is exchanged.
-struct NameAlias: Sendable {
-    let asked: NamePattern
-    private let real: NamePattern
-    private let isSame: Bool
-
-    init(asked: String, real: String) throws(GrantRefusal) {
-        do { self.asked = try NamePattern(asked) } catch { throw .unreadablePattern(asked) }
-        do { self.real = try NamePattern(real) } catch { throw .unreadablePattern(real) }
-        isSame = self.asked == self.real
-        guard isSame || self.asked.isLiteral == self.real.isLiteral else {
-            throw .unusableAlias(alias: asked, address: real)
-        }
-    }
-
-    /// The name to resolve for `name`; nil unless the patterns cover both.
-    func realName(of name: Name) -> Name? {
-        guard asked.matches(name) else { return nil }
-        guard !isSame else { return name }
-        let tail = asked.literalSuffix
-        guard name.isAtOrBelow(tail) else { return nil }
-        let kept = name.labels.dropLast(tail.labelCount)
-        guard let exchanged = try? Name(labels: kept + real.literalSuffix.labels),
-            real.matches(exchanged)
-        else { return nil }
-        return exchanged
-    }
-}

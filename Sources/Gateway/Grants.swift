@@ -224,6 +224,22 @@ extension Grants {
         return best.permits ? .permitted(best.resource.number) : .filtered(best.resource.number)
     }
 
+    /// The name that the site has for `name`, by the most specific resource that covers it; nil
+    /// when none does.
+    func site(of name: Name) -> (realName: Name, alias: NameAlias)? {
+        var best: (resource: GrantedResource, pattern: NamePattern, alias: NameAlias, name: Name)?
+        for resource in resources {
+            guard case .names(let pattern, let alias) = resource.target,
+                let realName = alias.realName(of: name)
+            else { continue }
+            let isBetter = best.map {
+                Self.isBetterName((resource, pattern, true), than: ($0.resource, $0.pattern, true))
+            }
+            if isBetter ?? true { best = (resource, pattern, alias, realName) }
+        }
+        return best.map { ($0.name, $0.alias) }
+    }
+
     private typealias NameCandidate = (
         resource: GrantedResource, pattern: NamePattern, permits: Bool
     )

@@ -1,7 +1,5 @@
-internal import Bytes
 internal import DNS
 public import IP
-internal import SansIO
 
 /// What is known of the addresses that a name has in one family.
 public enum NameAnswer: Sendable, Equatable {
@@ -46,73 +44,27 @@ public struct ResolvedName: Sendable, Equatable {
     }
 }
 
-/// One family's look-up of one name, from the first question to an answer or the end of patience.
-struct NameLookup: Sendable {
-    /// Questions asked so far.
-    var attempts = 0
-    /// When the next server is asked.
-    var deadline: Instant
-    /// When it is given up.
-    let end: Instant
-    /// Whether questions carry EDNS; a server that does not understand it is asked again without.
-    var usesEDNS = true
-    /// The exchanges under way: a late answer counts as well.
-    var tokens: [UInt64] = []
-}
-
-/// What a nameserver's message means for a look-up.
-enum NameReply: Equatable {
-    /// It belongs to another question.
-    case unrelated
-    /// The answer, and for how many seconds it may be kept.
-    case answer(NameAnswer, seconds: UInt32)
-    /// It did not fit: ask again over TCP.
-    case truncated
-    /// The server does not understand EDNS.
-    case withoutEDNS
-    /// This server will not help: the next one.
-    case useless
-}
-
-extension NameReply {
+/// What a nameserver's message says of the addresses of a name.
+struct AddressAnswer {
     /// Seconds that a missing name is remembered when the answer does not say (RFC 2308 5).
     private static let negativeSecondsDefault: UInt32 = 30
 
-    /// Reads what came back for `question` with `id`.
-    init(_ bytes: [UInt8], to question: Question, id: UInt16, usable: (IPAddress) -> Bool) {
-        guard let message = try? DNS.Message(bytes.rawSpan), message.header.isResponse,
-            message.header.id == id, message.questions == [question]
-        else {
-            self = .unrelated
-            return
-        }
-        guard !message.header.isTruncated else {
-            self = .truncated
-            return
-        }
-        switch message.responseCode {
-        case .noError: self = Self.found(in: message, question, usable)
-        case .nameError: self = .answer(.absent, seconds: Self.negativeSeconds(in: message))
-        case .formatError, .notImplemented: self = .withoutEDNS
-        default: self = .useless
-        }
-    }
+    let answer: NameAnswer
+    /// For how many seconds it may be kept.
+    let seconds: UInt32
 
-    private static func found(
-        in message: DNS.Message,
-        _ question: Question,
-        _ usable: (IPAddress) -> Bool
-    ) -> NameReply {
-        let records = message.addresses()?.records.filter { $0.type == question.type } ?? []
+    /// Reads a message of NOERROR or NXDOMAIN; addresses that are not usable do not count.
+    init(_ message: DNS.Message, _ type: RecordType, usable: (IPAddress) -> Bool) {
+        let isThere = message.responseCode == .noError
+        let records = isThere ? message.addresses()?.records.filter { $0.type == type } ?? [] : []
         let addresses = records.compactMap(\.data.address).filter(usable)
         guard !addresses.isEmpty else {
-            return .answer(.absent, seconds: negativeSeconds(in: message))
+            (answer, seconds) = (.absent, Self.negativeSeconds(in: message))
+            return
         }
-        let seconds = message.answers.map(\.timeToLive).min() ?? 0
-        return .answer(
-            .addresses(Set(addresses).sorted().prefixArray(NameResolver.Limits.addresses)),
-            seconds: seconds
-        )
+        let kept = Set(addresses).sorted().prefixArray(NameResolver.Limits.addresses)
+        answer = .addresses(kept)
+        seconds = message.answers.map(\.timeToLive).min() ?? 0
     }
 
     private static func negativeSeconds(in message: DNS.Message) -> UInt32 {

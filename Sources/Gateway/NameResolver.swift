@@ -1,30 +1,21 @@
-public import Bytes
 public import DNS
 public import IP
 public import SansIO
 
-/// Finds the real addresses of names, at the nameservers and in the hosts file of the gateway.
+/// Remembers the real addresses of names, as ``SiteResolver`` finds them.
 ///
-/// Asks for A and AAAA side by side, one server after the other, and remembers what came for as
-/// long as it may. A name that is in use is asked for again when its time is over; the old answer
-/// serves meanwhile. Knows no client, no pattern and no proxy address.
+/// Asks for A and AAAA side by side, and keeps what came for as long as it may. A name that is in
+/// use is asked for again when its time is over; the old answer serves meanwhile. Knows no client,
+/// no pattern and no proxy address.
 public struct NameResolver {
     /// Bounds of the resolver.
     public enum Limits {
         /// Names remembered.
         public static var names: Int { 16_384 }
-        /// Look-ups at a time, one for each name and family.
-        public static var lookups: Int { 1_024 }
         /// Addresses kept of one name and family.
         public static var addresses: Int { 64 }
-        /// How long the first server has, before the next is asked.
-        public static var firstWait: Duration { .seconds(1) }
-        /// How long every other server has.
-        public static var nextWait: Duration { .seconds(2) }
         /// When a look-up is given up, whatever its servers do.
         public static var patience: Duration { .seconds(4) }
-        /// Questions of one look-up.
-        public static var attempts: Int { 8 }
         /// For how long an answer is kept, whatever it says.
         public static var timeToLive: ClosedRange<UInt32> { 1...3_600 }
         /// Seconds after which a failed look-up may be tried again by a packet.
@@ -35,14 +26,10 @@ public struct NameResolver {
 
     /// Counts since the start.
     public struct Counters: Sendable, Equatable {
-        /// Look-ups begun.
-        public var lookups: UInt64 = 0
         /// Look-ups that no server answered.
         public var failures: UInt64 = 0
-        /// Names or look-ups refused because there were too many.
+        /// Names refused because there were too many.
         public var refused: UInt64 = 0
-        /// Messages that belong to no question.
-        public var unrelated: UInt64 = 0
 
         public init() {}
     }
@@ -51,7 +38,7 @@ public struct NameResolver {
         var answer = NameAnswer.pending
         var until = Instant(nanoseconds: 0)
         var asked = Instant(nanoseconds: 0)
-        var lookup: NameLookup?
+        var isAsked = false
         /// Whether anybody asked since the last answer.
         var isUsed = true
     }
@@ -68,71 +55,39 @@ public struct NameResolver {
             set { if family == .ipv4 { ipv4 = newValue } else { ipv6 = newValue } }
         }
 
-        /// When a server has not answered for too long, or what it said is over.
+        /// When what a server said is over.
         var nextDeadline: Instant? {
             IPFamily.allCases.compactMap { family in
                 let state = self[family]
-                if let lookup = state.lookup { return lookup.deadline }
-                return state.answer == .pending ? nil : state.until
+                return state.isAsked || state.answer == .pending ? nil : state.until
             }.min()
         }
     }
 
-    private struct Question: Sendable {
-        var name: Name
-        var family: IPFamily
-        var id: UInt16
-        var server: Endpoint
-        var transport: Exchange.Transport
-    }
-
-    private var random: RandomSource
-    private var servers: [Endpoint] = []
-    private var hosts: [Name: [IPAddress]] = [:]
     private var refused: [IPPrefix] = []
     private var entries: [Name: Entry] = [:]
-    private var questions: [UInt64: Question] = [:]
-    private var lastToken: UInt64 = 0
-    private var lookupCount = 0
     /// When something is due for a name, by its number; and whose numbers these are.
     private var timers = TimerHeap()
     private var numbered: [Name?] = []
     private var freeNumbers: [Int] = []
-    private var exchanges = OutputQueue<Exchange>(countMax: 2 * Limits.lookups)
     private var changes = OutputQueue<Name>(countMax: 4 * Limits.names)
     /// Counts since the start.
     public private(set) var counters = Counters()
 
-    public init(random: RandomSource) { self.random = random }
+    public init() {}
 
     /// How many names it remembers.
     public var count: Int { entries.count }
 
-    /// Whom to ask, in this order, and the hosts file's entries, which come first.
-    public mutating func configure(
-        servers: [Endpoint],
-        hosts: [(name: String, addresses: [IPAddress])]
-    ) {
-        self.servers = servers
-        self.hosts = [:]
-        for (text, addresses) in hosts {
-            guard let name = Name(text) else { continue }
-            self.hosts[name, default: []] += addresses
-        }
-    }
-
     /// Networks that no name may lead into: the account's own.
     public mutating func refuse(_ networks: [IPPrefix]) { refused = networks }
-
-    /// A question for a nameserver; nil when there is none.
-    public mutating func pollExchange() -> Exchange? { exchanges.popFirst() }
 
     /// A name of which more is known than before; nil when there is none.
     public mutating func pollChange() -> Name? { changes.popFirst() }
 
     /// When ``advance(to:)`` must be called; anything queued means now.
     public var nextDeadline: Instant? {
-        exchanges.isEmpty && changes.isEmpty ? timers.next : Instant(nanoseconds: 0)
+        changes.isEmpty ? timers.next : Instant(nanoseconds: 0)
     }
 }
 
@@ -146,9 +101,17 @@ extension NameResolver {
     ///   - isQuery: A client's application asked for the name just now, so that what was absent or
     ///     failed is tried again.
     ///   - now: Decides what has expired.
+    ///   - site: Looks up what is not known.
     /// - Returns: The answer of each family, or that it is not known yet.
-    public mutating func resolve(_ name: Name, isQuery: Bool, at now: Instant) -> ResolvedName {
-        if let listed = hosts[name] { return Self.resolved(listed.filter(isUsable)) }
+    public mutating func resolve(
+        _ name: Name,
+        isQuery: Bool,
+        at now: Instant,
+        by site: inout SiteResolver
+    ) -> ResolvedName {
+        if let listed = site.hosts.addresses(of: name) {
+            return Self.resolved(listed.filter(isUsable))
+        }
         if entries[name] == nil {
             guard entries.count < Limits.names else {
                 counters.refused += 1
@@ -162,7 +125,7 @@ extension NameResolver {
         entries[name]?.ipv4.isUsed = true
         entries[name]?.ipv6.isUsed = true
         for family in IPFamily.allCases where needsLookup(name, family, isQuery: isQuery, at: now) {
-            start(name, family, at: now)
+            start(name, family, at: now, by: &site)
         }
         guard let entry = entries[name] else { return ResolvedName() }
         return ResolvedName(ipv4: entry.ipv4.answer, ipv6: entry.ipv6.answer)
@@ -182,7 +145,7 @@ extension NameResolver {
         isQuery: Bool,
         at now: Instant
     ) -> Bool {
-        guard let state = entries[name]?[family], state.lookup == nil else { return false }
+        guard let state = entries[name]?[family], !state.isAsked else { return false }
         switch state.answer {
         case .pending: return true
         case .addresses: return state.until <= now
@@ -192,137 +155,57 @@ extension NameResolver {
         }
     }
 
-    private mutating func start(_ name: Name, _ family: IPFamily, at now: Instant) {
-        counters.lookups += 1
-        guard lookupCount < Limits.lookups, !servers.isEmpty else {
-            if !servers.isEmpty { counters.refused += 1 }
-            settle(name, family, .failed, seconds: Limits.failureSeconds, at: now)
-            return
+    private mutating func start(
+        _ name: Name,
+        _ family: IPFamily,
+        at now: Instant,
+        by site: inout SiteResolver
+    ) {
+        let inquiry = SiteResolver.Inquiry(
+            DNS.Question(name, Self.type(family)),
+            patience: Limits.patience
+        )
+        guard site.begin(inquiry, for: .addresses(name, family), at: now) else {
+            return settle(name, family, .failed, seconds: Limits.failureSeconds, at: now)
         }
-        lookupCount += 1
-        let end = now.advanced(by: Limits.patience)
-        entries[name]?[family].lookup = NameLookup(deadline: now, end: end)
+        entries[name]?[family].isAsked = true
         entries[name]?[family].asked = now
         if entries[name]?[family].answer.addresses.isEmpty ?? true {
             entries[name]?[family].answer = .pending
         }
-        ask(name, family, at: now)
-    }
-
-    /// Asks the next server.
-    private mutating func ask(_ name: Name, _ family: IPFamily, at now: Instant) {
-        guard var lookup = entries[name]?[family].lookup else { return }
-        guard !servers.isEmpty, lookup.attempts < Limits.attempts, now < lookup.end else {
-            settle(name, family, .failed, seconds: Limits.failureSeconds, at: now)
-            return
-        }
-        let server = servers[lookup.attempts % servers.count]
-        let wait = lookup.attempts == 0 ? Limits.firstWait : Limits.nextWait
-        lookup.attempts += 1
-        lookup.deadline = min(now.advanced(by: wait), lookup.end)
-        entries[name]?[family].lookup = lookup
         schedule(name)
-        send(to: server, .datagram, name, family)
     }
 
-    private mutating func send(
-        to server: Endpoint,
-        _ transport: Exchange.Transport,
-        _ name: Name,
-        _ family: IPFamily
-    ) {
-        let id = UInt16.random(in: 0 ... .max, using: &random)
-        lastToken += 1
-        let edns = entries[name]?[family].lookup?.usesEDNS == true ? EDNS() : nil
-        let message = DNS.Message(query: Self.question(name, family), id: id, edns: edns)
-        questions[lastToken] = Question(
-            name: name,
-            family: family,
-            id: id,
-            server: server,
-            transport: transport
-        )
-        entries[name]?[family].lookup?.tokens.append(lastToken)
-        exchanges.append(
-            Exchange(
-                token: lastToken,
-                server: server,
-                bytes: message.wire(),
-                transport: transport
-            )
-        )
-    }
-
-    private static func question(_ name: Name, _ family: IPFamily) -> DNS.Question {
-        DNS.Question(name, family == .ipv4 ? .a : .aaaa)
-    }
+    private static func type(_ family: IPFamily) -> RecordType { family == .ipv4 ? .a : .aaaa }
 }
 
 // MARK: - Answers and time
 
 extension NameResolver {
-    /// A server answered the exchange `token`, or (nil) it failed at once.
-    public mutating func answered(_ token: UInt64, with bytes: [UInt8]?, at now: Instant) {
-        guard let question = questions[token] else {
-            counters.unrelated += 1
-            return
-        }
-        let (name, family) = (question.name, question.family)
-        let reply: NameReply =
-            bytes.map {
-                NameReply(
-                    $0,
-                    to: Self.question(name, family),
-                    id: question.id,
-                    usable: isUsable
-                )
-            } ?? .useless
-        if reply == .unrelated {
-            counters.unrelated += 1
-            // The datagram was not ours; ours may still come. A stream brings one answer only.
-            guard question.transport == .stream else { return }
-        }
-        questions[token] = nil
-        entries[name]?[family].lookup?.tokens.removeAll { $0 == token }
-        switch reply {
-        case .answer(let answer, let seconds):
-            settle(name, family, answer, seconds: seconds, at: now)
-        case .truncated where question.transport == .datagram:
-            send(to: question.server, .stream, name, family)
-        case .withoutEDNS where entries[name]?[family].lookup?.usesEDNS == true:
-            entries[name]?[family].lookup?.usesEDNS = false
-            send(to: question.server, question.transport, name, family)
-        case .truncated, .withoutEDNS, .useless, .unrelated:
-            askNextUnlessWaiting(name, family, at: now)
-        }
-    }
-
-    /// A server that is asked already may still answer.
-    private mutating func askNextUnlessWaiting(
-        _ name: Name,
+    /// A look-up for addresses is over.
+    public mutating func take(
+        _ outcome: SiteResolver.Outcome,
+        of name: Name,
         _ family: IPFamily,
         at now: Instant
     ) {
-        guard let lookup = entries[name]?[family].lookup else { return }
-        let isExhausted = lookup.attempts >= servers.count
-        if !isExhausted {
-            ask(name, family, at: now)
-        } else if lookup.tokens.isEmpty {
-            settle(name, family, .failed, seconds: Limits.failureSeconds, at: now)
+        switch outcome {
+        case .answer(let message, _):
+            let found = AddressAnswer(message, Self.type(family), usable: isUsable)
+            settle(name, family, found.answer, seconds: found.seconds, at: now)
+        case .failure: settle(name, family, .failed, seconds: Limits.failureSeconds, at: now)
         }
     }
 
-    /// Time passed: servers that did not answer, answers that may not be kept longer.
-    public mutating func advance(to now: Instant) {
+    /// Time passed: answers that may not be kept longer.
+    public mutating func advance(to now: Instant, by site: inout SiteResolver) {
         while let number = timers.popDue(at: now) {
             guard let name = numbered[number] else { continue }
             for family in IPFamily.allCases {
-                guard let state = entries[name]?[family] else { continue }
-                if let lookup = state.lookup {
-                    if lookup.deadline <= now { ask(name, family, at: now) }
-                } else if state.answer != .pending, state.until <= now {
-                    outlive(name, family, at: now)
-                }
+                guard let state = entries[name]?[family], !state.isAsked,
+                    state.answer != .pending, state.until <= now
+                else { continue }
+                outlive(name, family, at: now, by: &site)
             }
             schedule(name)
             forgetIfUnknown(name)
@@ -335,17 +218,22 @@ extension NameResolver {
     }
 
     /// An answer's time is over: asked for again where it is in use, else forgotten.
-    private mutating func outlive(_ name: Name, _ family: IPFamily, at now: Instant) {
+    private mutating func outlive(
+        _ name: Name,
+        _ family: IPFamily,
+        at now: Instant,
+        by site: inout SiteResolver
+    ) {
         guard let state = entries[name]?[family], state.isUsed, !state.answer.addresses.isEmpty
         else {
             entries[name]?[family].answer = .pending
             return
         }
-        start(name, family, at: now)
+        start(name, family, at: now, by: &site)
     }
 
     private mutating func forgetIfUnknown(_ name: Name) {
-        guard let entry = entries[name], entry.ipv4.lookup == nil, entry.ipv6.lookup == nil,
+        guard let entry = entries[name], !entry.ipv4.isAsked, !entry.ipv6.isAsked,
             entry.ipv4.answer == .pending, entry.ipv6.answer == .pending
         else { return }
         timers[entry.number] = nil
@@ -363,11 +251,7 @@ extension NameResolver {
         at now: Instant
     ) {
         guard var state = entries[name]?[family] else { return }
-        if let lookup = state.lookup {
-            lookupCount -= 1
-            for token in lookup.tokens { questions[token] = nil }
-            state.lookup = nil
-        }
+        state.isAsked = false
         if answer == .failed { counters.failures += 1 }
         let keepsOld = answer == .failed && !state.answer.addresses.isEmpty
         let isNews = !keepsOld && state.answer != answer

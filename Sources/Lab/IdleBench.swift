@@ -57,11 +57,13 @@ public struct IdleBench {
         say("idle: \(clients) clients are connected; \(Int(minutes * 60)) s of silence begin")
         // What connecting left to do is done by then.
         _ = Lab.waits(seconds: 30) { !crowd.isRunning }
-        let (secondsBefore, before) = (try Self.processorSeconds(gateway), try counts(crowd))
+        let (secondsBefore, before) = (
+            try Measure.processorSeconds(of: gateway.identifier), try counts(crowd)
+        )
         let start = ContinuousClock.now
         _ = Lab.waits(seconds: minutes * 60) { !crowd.isRunning || !gateway.isRunning }
         let seconds = (ContinuousClock.now - start).inSeconds
-        let share = (try Self.processorSeconds(gateway) - secondsBefore) / seconds
+        let share = (try Measure.processorSeconds(of: gateway.identifier) - secondsBefore) / seconds
         let after = try counts(crowd)
         say(
             String(
@@ -104,16 +106,6 @@ public struct IdleBench {
             resource: Network
 
         """
-    }
-
-    /// User and system time of a process, in seconds.
-    private static func processorSeconds(_ program: Running) throws -> Double {
-        let path = "/proc/\(program.identifier)/stat"
-        guard let stat = try? String(contentsOfFile: path, encoding: .utf8),
-            let end = stat.lastIndex(of: ")")
-        else { throw LabError("\(program.title) is gone: \(program.output.suffix(1_000))") }
-        let fields = stat[end...].split(separator: " ").dropFirst().map { Double($0) ?? 0 }
-        return (fields[11] + fields[12]) / 100
     }
 
     /// The numbers of the crowd's last line.

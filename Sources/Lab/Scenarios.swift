@@ -168,38 +168,12 @@ public struct ScenarioRunner: Sendable {
         _ scenarios: [Scenario],
         onReport: @escaping @Sendable (Scenario.Report) -> Void
     ) async -> [Scenario.Report] {
-        await withTaskGroup(of: (Int, Scenario.Report).self) { group in
-            var reports: [Int: Scenario.Report] = [:]
-            var next = 0
-            func start() {
-                guard next < scenarios.count else { return }
-                let (index, scenario) = (next, scenarios[next])
-                next += 1
-                group.addTask { [self] in (index, await runOnThread(scenario, index)) }
-            }
-            for _ in 0..<width { start() }
-            for await (index, report) in group {
-                onReport(report)
-                reports[index] = report
-                start()
-            }
-            return scenarios.indices.compactMap { reports[$0] }
-        }
-    }
-
-    /// Scenarios wait for processes, so each has a thread of its own.
-    private func runOnThread(_ scenario: Scenario, _ index: Int) async -> Scenario.Report {
-        await withCheckedContinuation { continuation in
-            let thread = Thread {
-                let report = scenario.run(
-                    executable: executable,
-                    network: "cvs\(index)",
-                    pace: pace
-                )
-                continuation.resume(returning: report)
-            }
-            thread.stackSize = 4 << 20
-            thread.start()
-        }
+        await SideBySide(width: width).run(
+            scenarios.count,
+            { index in
+                scenarios[index].run(executable: executable, network: "cvs\(index)", pace: pace)
+            },
+            onResult: onReport
+        )
     }
 }

@@ -1,8 +1,24 @@
 /// The stock servers of a lab.
 public enum Servers {
     /// A public resolver (`unbound`) that knows `records` (zone file lines) and says NXDOMAIN to
-    /// everything else.
-    public static func unbound(on host: LabHost, listening: [String], records: [String]) throws {
+    /// everything else, or what `more` says; its log has a line for each query.
+    ///
+    /// - Parameters:
+    ///   - host: Where it runs.
+    ///   - listening: Its addresses, `address@port` for another port than 53.
+    ///   - records: What it knows by itself.
+    ///   - modules: `validator iterator` for one that validates.
+    ///   - more: Further lines of its configuration.
+    /// - Returns: Its process.
+    /// - Throws: ``LabError`` when it does not start.
+    @discardableResult
+    public static func unbound(
+        on host: LabHost,
+        listening: [String],
+        records: [String],
+        modules: String = "iterator",
+        more: String = ""
+    ) throws -> Running {
         let data = records.map { "    local-data: \"\($0)\"" }.joined(separator: "\n")
         let path = try host.write(
             "unbound.conf",
@@ -20,15 +36,17 @@ public enum Servers {
                 username: ""
                 pidfile: ""
                 directory: "\(host.folder)"
-                module-config: "iterator"
+                module-config: "\(modules)"
                 local-zone: "." static
             \(data)
+            \(more)
             remote-control:
                 control-enable: no
             """
         )
         let server = try host.start("unbound", ["unbound", "-d", "-c", path])
         try server.waitForOutput("start of service")
+        return server
     }
 
     /// A site's own name server (`nsd`), authoritative for `zone`.
@@ -38,7 +56,19 @@ public enum Servers {
         zone: String,
         records: [String]
     ) throws -> Running {
-        let zonePath = try host.write("\(zone).zone", Self.zone(zone, records))
+        try nsd(on: host, listening: listening, zones: [(zone, Self.zone(zone, records))])
+    }
+
+    /// A name server (`nsd`), authoritative for `zones`, each with the text of its file.
+    public static func nsd(
+        on host: LabHost,
+        listening: [String],
+        zones: [(name: String, text: String)]
+    ) throws -> Running {
+        let clauses = try zones.map { name, text in
+            let file = try host.write("\(name).zone", text)
+            return "zone:\n    name: \"\(name)\"\n    zonefile: \"\(file)\""
+        }
         let path = try host.write(
             "nsd.conf",
             """
@@ -56,9 +86,7 @@ public enum Servers {
                 verbosity: 1
             remote-control:
                 control-enable: no
-            zone:
-                name: "\(zone)"
-                zonefile: "\(zonePath)"
+            \(clauses.joined(separator: "\n"))
             """
         )
         let server = try host.start("nsd", ["nsd", "-d", "-c", path])
@@ -66,7 +94,8 @@ public enum Servers {
         return server
     }
 
-    private static func zone(_ zone: String, _ records: [String]) -> String {
+    /// The text of a zone's file.
+    static func zone(_ zone: String, _ records: [String]) -> String {
         """
         $ORIGIN \(zone).
         $TTL 5

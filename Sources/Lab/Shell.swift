@@ -46,7 +46,7 @@ public final class Running: @unchecked Sendable {
         process.standardError = log
         let ended = ended
         process.terminationHandler = { _ in ended.signal() }
-        try process.run()
+        try Lab.spawn(process)
         // Foundation keeps the process, and this with it, for as long as the program lives.
         try log.close()
     }
@@ -143,7 +143,7 @@ public enum Lab {
         let ended = DispatchSemaphore(value: 0)
         process.terminationHandler = { _ in ended.signal() }
         let start = ContinuousClock.now
-        try process.run()
+        try Lab.spawn(process)
         try log.close()
         if let input {
             pipe.fileHandleForWriting.write(Data(input.utf8))
@@ -180,6 +180,17 @@ public enum Lab {
             )
         }
         return outcome.output
+    }
+
+    /// Starts `process` so that signals reach it: a child inherits which are held back, and the
+    /// worker threads of this program hold all of them back.
+    fileprivate static func spawn(_ process: Process) throws {
+        var none = sigset_t()
+        var before = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { unsafe _ = pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try process.run()
     }
 
     /// Looks again and again until `condition` holds, for at most `seconds`.

@@ -22,7 +22,7 @@ public struct TunnelBench {
             let ratio = ours[number - 1].gigabits / theirs[number - 1].gigabits
             say(
                 "  run \(number): ours \(ours[number - 1]), wireguard-go \(theirs[number - 1]), "
-                    + "ratio \(Self.text(ratio))"
+                    + "ratio \(Measure.text(ratio))"
             )
         }
         let ratios = zip(ours, theirs).map { $0.gigabits / $1.gigabits }.sorted()
@@ -30,22 +30,23 @@ public struct TunnelBench {
         say("| what | ours | wireguard-go | ratio (min–max) | CPU s/GB ours | CPU s/GB theirs |")
         say("|---|---|---|---|---|---|")
         let columns = [
-            "tunnel TCP, one stream", "\(Self.text(Self.median(ours.map(\.gigabits)))) Gbit/s",
-            "\(Self.text(Self.median(theirs.map(\.gigabits)))) Gbit/s",
-            "\(Self.text(Self.median(ratios))) (\(Self.text(ratios[0]))–"
-                + "\(Self.text(ratios[ratios.count - 1])))",
-            Self.text(Self.median(ours.map(\.secondsPerGigabyte))),
-            Self.text(Self.median(theirs.map(\.secondsPerGigabyte))),
+            "tunnel TCP, one stream",
+            "\(Measure.text(Measure.median(ours.map(\.gigabits)))) Gbit/s",
+            "\(Measure.text(Measure.median(theirs.map(\.gigabits)))) Gbit/s",
+            "\(Measure.text(Measure.median(ratios))) (\(Measure.text(ratios[0]))–"
+                + "\(Measure.text(ratios[ratios.count - 1])))",
+            Measure.text(Measure.median(ours.map(\.secondsPerGigabyte))),
+            Measure.text(Measure.median(theirs.map(\.secondsPerGigabyte))),
         ]
         say("| \(columns.joined(separator: " | ")) |")
         say("")
-        say("machine: \(Self.machine())")
+        say("machine: \(Measure.machine)")
     }
 
     private struct Figure: CustomStringConvertible {
         let gigabits: Double
         let secondsPerGigabyte: Double
-        var description: String { "\(TunnelBench.text(gigabits)) Gbit/s" }
+        var description: String { "\(Measure.text(gigabits)) Gbit/s" }
     }
 
     private func measure(_ make: () throws -> TunnelPair) throws -> Figure {
@@ -56,7 +57,7 @@ public struct TunnelBench {
             try pair.right.run("ss", "-Hltn", "sport", "=", ":5201").output.contains(":5201")
         }
         guard listens else { throw LabError("iperf3 does not listen: \(server.output)") }
-        let before = Self.busySeconds()
+        let before = Measure.busySeconds()
         let outcome = try pair.left.run(
             "iperf3",
             "-c",
@@ -66,7 +67,7 @@ public struct TunnelBench {
             "-J",
             seconds: Double(seconds) + 20
         )
-        let busy = Self.busySeconds() - before
+        let busy = Measure.busySeconds() - before
         let json =
             try? JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
         guard let end = json?["end"] as? [String: Any],
@@ -78,26 +79,4 @@ public struct TunnelBench {
         }
         return Figure(gigabits: rate / 1e9, secondsPerGigabyte: busy / (bytes / 1e9))
     }
-
-    /// Seconds that all processors were not idle, since the start.
-    private static func busySeconds() -> Double {
-        let stat = (try? String(contentsOfFile: "/proc/stat", encoding: .utf8)) ?? ""
-        let fields = stat.prefix { $0 != "\n" }.split(separator: " ").dropFirst().compactMap {
-            Double($0)
-        }
-        guard fields.count >= 8 else { return 0 }
-        return (fields[0] + fields[1] + fields[2] + fields[5] + fields[6] + fields[7]) / 100
-    }
-
-    private static func machine() -> String {
-        let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-        let model =
-            info.split(separator: "\n").first { $0.hasPrefix("model name") }
-            .map { $0.drop { $0 != ":" }.dropFirst(2) } ?? "unknown processor"
-        let system = (try? Lab.run(["uname", "-sr"]).output.trimmed) ?? ""
-        return "\(ProcessInfo.processInfo.processorCount) × \(model), \(system)"
-    }
-
-    private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
-    fileprivate static func text(_ value: Double) -> String { String(format: "%.2f", value) }
 }

@@ -85,7 +85,7 @@ struct ExchangeTable: ~Copyable {
             type: Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         )
         if mark != 0 { try socket.setOption(SOL_SOCKET, SO_MARK, Int32(bitPattern: mark)) }
-        let server = SocketAddress(exchange.server)
+        let server = SocketAddress(scoped: exchange.server)
         try SystemError.check("connect") {
             unsafe server.withPointer { unsafe connect(socket.raw, $0, $1) }
         }

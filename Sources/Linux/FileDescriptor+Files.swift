@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import SansIO
 
 extension FileDescriptor {
     /// Writes all of `bytes` at the descriptor's position.
@@ -21,11 +22,20 @@ extension FileDescriptor {
         }
     }
 
-    /// Reads up to the end; what exceeds `byteCountMax` is read and dropped.
-    func readAll(byteCountMax: Int) -> [UInt8] {
+    /// Reads up to the end; what exceeds `byteCountMax` is read and dropped. Nil when the end does
+    /// not come within `timeout`.
+    func readAll(byteCountMax: Int, within timeout: Duration?) -> [UInt8]? {
+        let end = timeout.map { SystemClock.now().advanced(by: $0) }
         var all: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 16 << 10)
         while true {
+            if let end {
+                let left = max(0, SystemClock.now().duration(to: end).nanoseconds / 1_000_000)
+                var waited = pollfd(fd: raw, events: Int16(POLLIN), revents: 0)
+                let ready = unsafe poll(&waited, 1, Int32(clamping: left))
+                if ready < 0, errno == EINTR { continue }
+                guard ready > 0 else { return nil }
+            }
             let count = unsafe buffer.withUnsafeMutableBytes { bytes in
                 unsafe Glibc.read(raw, bytes.baseAddress, bytes.count)
             }
@@ -36,12 +46,22 @@ extension FileDescriptor {
     }
 }
 
+extension FileDescriptor {
+    /// Reads up to the end, which is near; what exceeds `byteCountMax` is read and dropped.
+    func readAll(byteCountMax: Int) -> [UInt8] {
+        readAll(byteCountMax: byteCountMax, within: nil) ?? []
+    }
+}
+
 /// Small files, whole.
 enum TextFile {
     enum Limits {
         /// Bytes of a file that we are willing to read.
         static var byteCount: Int { 1 << 20 }
     }
+
+    /// Whether there is such a file or folder.
+    static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
     static func read(_ path: String) throws(SystemError) -> [UInt8] {
         try FileDescriptor(open: path, flags: O_RDONLY).readAll(byteCountMax: Limits.byteCount)
@@ -69,12 +89,25 @@ enum TextFile {
             mode: mode
         )
         do throws(SystemError) {
-            if exists {
-                _ = fchown(file.raw, status.st_uid, status.st_gid)
-                _ = fchmod(file.raw, mode)
-            }
+            if exists { _ = fchown(file.raw, status.st_uid, status.st_gid) }
+            // Whatever the process's umask is.
+            _ = fchmod(file.raw, mode)
             try file.writeAll(bytes)
             try SystemError.check("fsync \(beside)") { fsync(file.raw) }
+            try SystemError.check("rename \(beside)") { unsafe rename(beside, path) }
+        } catch {
+            remove(beside)
+            throw error
+        }
+        syncFolder(of: path)
+    }
+
+    /// Puts a symbolic link in place of the file at once.
+    static func link(_ path: String, to target: String) throws(SystemError) {
+        let beside = "\(path).culvert-new-\(getpid())"
+        remove(beside)
+        try SystemError.check("symlink \(beside)") { unsafe symlink(target, beside) }
+        do throws(SystemError) {
             try SystemError.check("rename \(beside)") { unsafe rename(beside, path) }
         } catch {
             remove(beside)

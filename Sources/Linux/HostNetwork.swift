@@ -10,6 +10,17 @@ public enum HostNetwork {
         public let taken: IPPrefix
         /// The interface that has it.
         public let interface: String
+
+        /// Whether it lies inside our range, and so stays with the host; else our range, which is
+        /// narrower, is taken from it.
+        public var isInside: Bool { taken.bitCount >= range.bitCount }
+    }
+
+    enum Limits {
+        /// Overlaps that are told.
+        static var overlaps: Int { 64 }
+        /// Shorter prefixes are everything, in halves or so.
+        static var shortestPrefix: Int { 7 }
     }
 
     /// Addresses at which a peer may reach this host: every usable one of every running interface.
@@ -34,31 +45,58 @@ public enum HostNetwork {
         return all
     }
 
-    /// What the host has in `ranges` already: addresses of interfaces, and routes.
+    /// What the host has already where our `ranges` lie: addresses of interfaces and routes, also
+    /// of other programs' tables; the narrower ones of two that lie in each other are left out.
+    ///
+    /// - Parameters:
+    ///   - ranges: Ours.
+    ///   - interface: Our tunnel device.
+    ///   - plan: Which tables are ours.
+    /// - Returns: At most 64, by range.
+    /// - Throws: ``NetlinkError`` when the kernel does not say.
     public static func overlaps(
         with ranges: [IPPrefix],
-        excluding interface: UInt32?
+        excluding interface: UInt32?,
+        plan: RoutingPlan
     ) throws(NetlinkError) -> [Overlap] {
         let names = try Netlink.links()
-        func name(_ index: UInt32) -> String {
-            names.first { $0.index == index }?.name ?? "interface \(index)"
+        var taken: [(prefix: IPPrefix, interface: UInt32)] = []
+        for route in try hostRoutes(excluding: interface, plan: plan) {
+            guard let index = route.interface else { continue }
+            taken.append((route.prefix, index))
         }
-        var taken: [(IPPrefix, UInt32)] = []
         for entry in try Netlink.addresses() where entry.interface != interface {
             taken.append((IPPrefix(host: entry.address), entry.interface))
         }
-        for route in try Netlink.routes(table: Route.mainTable) where route.prefix.bitCount > 0 {
-            guard let index = route.interface, index != interface else { continue }
-            taken.append((route.prefix, index))
-        }
+        // The wider ones first: they stand for the narrower ones.
+        taken.sort { $0.prefix.bitCount < $1.prefix.bitCount }
         var all: [Overlap] = []
         for range in ranges {
+            var seen: [IPPrefix] = []
             for (prefix, index) in taken where range.overlaps(prefix) {
-                let overlap = Overlap(range: range, taken: prefix, interface: name(index))
-                if !all.contains(overlap) { all.append(overlap) }
+                let covers = prefix.bitCount < range.bitCount
+                guard !seen.contains(where: { $0.contains(prefix.address) }) else { continue }
+                if !covers { seen.append(prefix) }
+                let name = names.first { $0.index == index }?.name ?? "interface \(index)"
+                let overlap = Overlap(range: range, taken: prefix, interface: name)
+                if all.count < Limits.overlaps, !all.contains(overlap) { all.append(overlap) }
             }
         }
         return all
+    }
+
+    /// Routes of the host and of other programs; none that is for everything or for halves of it,
+    /// as tunnels have them that take all traffic.
+    static func hostRoutes(
+        excluding interface: UInt32?,
+        plan: RoutingPlan
+    ) throws(NetlinkError) -> [Route] {
+        let others = [plan.table, plan.defaultTable, Route.localTable]
+        return try Netlink.routes().filter { route in
+            route.kind == .unicast && route.isAlive && !others.contains(route.table)
+                && route.interface != interface && route.prefix.bitCount >= Limits.shortestPrefix
+                && !route.prefix.address.isMulticast && !route.prefix.address.isLinkLocal
+        }
     }
 
     private static func isReachable(_ address: IPAddress) -> Bool {

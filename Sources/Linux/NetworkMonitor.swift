@@ -2,6 +2,7 @@ internal import Bytes
 internal import CLinux
 internal import Glibc
 internal import SansIO
+internal import Synchronization
 
 /// Tells when the host's network has changed: links, addresses, routes, and files such as
 /// /etc/resolv.conf. Has a thread of its own; what comes in a burst is told once.
@@ -11,8 +12,26 @@ public final class NetworkMonitor: Sendable {
         static var readByteCount: Int { 64 << 10 }
     }
 
+    /// What has changed.
+    public struct Kinds: OptionSet, Sendable {
+        public let rawValue: UInt8
+
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        /// Links, addresses or routes.
+        public static let network = Kinds(rawValue: 1)
+        /// One of the files.
+        public static let files = Kinds(rawValue: 2)
+    }
+
+    /// Kinds that nobody has taken yet.
+    private final class Pending: Sendable {
+        let kinds = Mutex<Kinds>([])
+    }
+
     /// One element for each burst; a change that nobody has taken yet stands for later ones too.
     public let changes: AsyncStream<Void>
+    private let pending = Pending()
     private let executor: LoopExecutor
 
     /// - Parameters:
@@ -36,9 +55,13 @@ public final class NetworkMonitor: Sendable {
         self.changes = changes
         self.executor = executor
         let slot = Handover(watch)
+        let pending = pending
         try DedicatedThread.start(name: "culvert-network") {
             guard var watch = slot.take() else { return }
-            while watch.waitForBurst(quiet: quiet, longest: longest, until: executor) {
+            while true {
+                let kinds = watch.waitForBurst(quiet: quiet, longest: longest, until: executor)
+                guard !kinds.isEmpty else { break }
+                pending.kinds.withLock { $0.formUnion(kinds) }
                 continuation.yield()
             }
             continuation.finish()
@@ -46,6 +69,14 @@ public final class NetworkMonitor: Sendable {
     }
 
     deinit { executor.finish() }
+
+    /// What has changed since this was asked last; ask it for each element of ``changes``.
+    public func takeKinds() -> Kinds {
+        pending.kinds.withLock { kinds in
+            defer { kinds = [] }
+            return kinds
+        }
+    }
 
     /// Ends the thread and the stream.
     public func stop() { executor.finish() }
@@ -114,30 +145,29 @@ private struct Watch: ~Copyable, Sendable {
         return netlink
     }
 
-    /// Returns after a burst of changes; false when the monitor was stopped.
+    /// Returns after a burst of changes; nothing when the monitor was stopped.
     mutating func waitForBurst(
         quiet: Duration,
         longest: Duration,
         until executor: LoopExecutor
-    ) -> Bool {
+    ) -> NetworkMonitor.Kinds {
+        var kinds: NetworkMonitor.Kinds = []
         var end: Instant?
         while !executor.isFinished {
             var timeout: Int32 = -1
             if let end {
                 let left = min(quiet, SystemClock.now().duration(to: end))
-                if left <= .zero { return true }
+                if left <= .zero { return kinds }
                 timeout = Int32(clamping: left.nanoseconds / 1_000_000 + 1)
             }
             let readable = wait(milliseconds: timeout)
-            if readable == 0, end != nil { return true }
+            if readable == 0, end != nil { return kinds }
             // Both are emptied in any case.
-            let hasChanged = readNetlink()
-            let hasFileChanged = readFiles()
-            if hasChanged || hasFileChanged, end == nil {
-                end = SystemClock.now().advanced(by: longest)
-            }
+            if readNetlink() { kinds.insert(.network) }
+            if readFiles() { kinds.insert(.files) }
+            if !kinds.isEmpty, end == nil { end = SystemClock.now().advanced(by: longest) }
         }
-        return false
+        return []
     }
 
     private func wait(milliseconds: Int32) -> Int32 {

@@ -63,8 +63,22 @@ public struct ResolverConfiguration: Sendable {
         case changedByOthers
     }
 
+    /// Whom programs of the host ask without us.
+    enum Source: Equatable, Sendable {
+        /// The servers that the file names.
+        case file
+        /// systemd-resolved's stub, which asks in its own way.
+        case resolved
+        /// The servers of systemd-resolved, in a file that it writes.
+        case resolvedServers
+        /// What another program writes into a file of its own.
+        case other(target: String)
+    }
+
     private let path: String
     private let original: String
+    /// Keeps where a symbolic link led that we put our file in place of.
+    private let link: String
     private let written: String
     private let edited: String
 
@@ -74,6 +88,7 @@ public struct ResolverConfiguration: Sendable {
     public init(path: String = "/etc/resolv.conf", folder: String) {
         self.path = path
         original = folder + "/resolv.conf.original"
+        link = folder + "/resolv.conf.link"
         written = folder + "/resolv.conf.written"
         edited = folder + "/resolv.conf.edited"
     }
@@ -87,22 +102,48 @@ public struct ResolverConfiguration: Sendable {
         }
     }
 
+    /// Whom programs ask without us.
+    func source() throws(ResolverError) -> Source {
+        if let target = symbolicLink() ?? keptLink() { return Self.source(of: target) }
+        // Where resolved's stub listens.
+        let stubs = [IPAddress(ipv4: 0x7f00_0035), IPAddress(ipv4: 0x7f00_0036)]
+        let first = try hostConfiguration().nameservers.first
+        return first.map(stubs.contains) ?? false ? .resolved : .file
+    }
+
+    private static func source(of target: String) -> Source {
+        if target.hasSuffix("run/systemd/resolve/stub-resolv.conf")
+            || target.hasSuffix("lib/systemd/resolv.conf")
+        {
+            return .resolved
+        }
+        let isServers = target.hasSuffix("run/systemd/resolve/resolv.conf")
+        return isServers ? .resolvedServers : .other(target: target)
+    }
+
     /// Names our servers in the file; keeps the original aside the first time.
     ///
     /// - Parameters:
     ///   - nameservers: Ours, the first three of which are named; none restores the original.
     ///   - search: In place of the original's search list; empty keeps that.
+    ///   - replacesResolved: Whether a symbolic link to a file of systemd-resolved gives way to
+    ///     ours until ``restore()``.
     /// - Returns: What the file is now.
     /// - Throws: ``ResolverError`` when the file is a link, somebody else's, or cannot be written.
     public func activate(
         nameservers: [IPAddress],
-        search: [String] = []
+        search: [String] = [],
+        replacesResolved: Bool = false
     ) throws(ResolverError) -> Activation {
         guard !nameservers.isEmpty else {
             _ = try restore()
             return .untouched
         }
-        try refuseSymbolicLink()
+        let target = symbolicLink()
+        if let target {
+            guard replacesResolved, [.resolved, .resolvedServers].contains(Self.source(of: target))
+            else { throw .symbolicLink(path: path, target: target) }
+        }
         let before: [UInt8]
         switch try state() {
         case .host(let bytes):
@@ -113,6 +154,11 @@ public struct ResolverConfiguration: Sendable {
             try attempt { () throws(SystemError) in try TextFile.replace(original, []) }
         case .ours(let bytes): before = bytes
         case .foreign, .edited: throw .changedByOthers(path: path)
+        }
+        if let target {
+            try attempt { () throws(SystemError) in
+                try TextFile.replace(link, Array(target.utf8))
+            }
         }
         let servers = nameservers.prefix(Limits.nameservers)
         let text = compose(ResolverFile(before), Array(servers), search)
@@ -163,7 +209,10 @@ extension ResolverConfiguration {
         guard let current = try read(path) else { return .missing }
         let kept = try read(original)
         guard ResolverFile(current).isMarked else {
-            return kept == nil || kept == current ? .host(current) : .foreign(current)
+            guard let kept else { return .host(current) }
+            // What a link leads to may have been written anew by its owner.
+            let isHost = symbolicLink().map { $0 == keptLink() } ?? (kept == current)
+            return isHost ? .host(current) : .foreign(current)
         }
         guard let kept else { throw .originalLost(path: path, original: original) }
         return try read(written) == current ? .ours(kept) : .edited(kept)
@@ -187,14 +236,18 @@ extension ResolverConfiguration {
         }
     }
 
-    private func refuseSymbolicLink() throws(ResolverError) {
+    /// Where the path leads, if it is a symbolic link.
+    private func symbolicLink() -> String? {
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let count = unsafe buffer.withUnsafeMutableBytes { bytes in
             unsafe bytes.baseAddress.map { unsafe readlink(path, $0, bytes.count) } ?? -1
         }
-        guard count > 0 else { return }
-        let target = String(decoding: buffer[..<count], as: UTF8.self)
-        throw .symbolicLink(path: path, target: target)
+        return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+    }
+
+    /// Where the link led that our file is in place of.
+    private func keptLink() -> String? {
+        (try? TextFile.read(link)).map { String(decoding: $0, as: UTF8.self) }
     }
 
     private func compose(
@@ -209,7 +262,7 @@ extension ResolverConfiguration {
         lines += nameservers.map { "nameserver \($0)" }
         let domains = search.isEmpty ? host.search : search
         if !domains.isEmpty { lines.append("search " + domains.joined(separator: " ")) }
-        lines += host.otherLines
+        lines += host.carriedLines
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }
 
@@ -225,13 +278,15 @@ extension ResolverConfiguration {
     }
 
     private func putBack(_ bytes: [UInt8]) throws(ResolverError) {
-        try refuseSymbolicLink()
-        try attempt { () throws(SystemError) in try write(bytes) }
+        if let target = symbolicLink() { throw .symbolicLink(path: path, target: target) }
+        let target = keptLink()
+        try attempt { () throws(SystemError) in
+            if let target { try TextFile.link(path, to: target) } else { try write(bytes) }
+        }
         forget()
     }
 
     private func forget() {
-        TextFile.remove(original)
-        TextFile.remove(written)
+        for file in [original, link, written] { TextFile.remove(file) }
     }
 }

@@ -16,6 +16,16 @@ public struct ResolverFile: Sendable, Equatable {
 
     /// Lines that are neither servers nor the search list, as they are.
     let otherLines: [String]
+    /// The same for a file that names our servers: without `trust-ad`, which says that servers and
+    /// the way to them are to be believed about DNSSEC; ours pass on what others say.
+    var carriedLines: [String] {
+        otherLines.compactMap { line in
+            let words = line.split(whereSeparator: \.isWhitespace)
+            guard words.first == "options" else { return line }
+            let kept = words.filter { $0 != "trust-ad" }
+            return kept.count == 1 ? nil : kept.joined(separator: " ")
+        }
+    }
 
     /// Reads a file; what it does not understand is passed over, as resolvers do.
     public init(_ bytes: [UInt8]) {
@@ -26,8 +36,8 @@ public struct ResolverFile: Sendable, Equatable {
             let words = line.split { $0 == " " || $0 == "\t" || $0 == "\r" }.map(String.init)
             switch words.first {
             case "nameserver":
-                if let server = words.dropFirst().first.flatMap({ IPAddress($0) }),
-                    !nameservers.contains(server)
+                if let server = words.dropFirst().first.flatMap({ IPAddress(nameserver: $0) }),
+                    !server.isWithoutLink, !nameservers.contains(server)
                 {
                     nameservers.append(server)
                 }

@@ -43,10 +43,17 @@ public struct KeptByHost: Sendable, Equatable {
 /// Addresses, routes and rules of one tunnel device.
 ///
 /// The routes are in a table of ours, which comes before the host's: so the longer prefix wins over
-/// a network that the host is connected to only because such a network is thrown back to the host's
-/// table; one of equal length stays with the host. Default routes have another table, behind the
-/// host's own routes except for its default ones.
+/// a network that the host reaches without a router (its LANs, other tunnels) only because such a
+/// network is thrown back to the host's tables; one of equal length stays with the host. Routes by
+/// a router do not count: whoever runs the LAN's DHCP could else draw our traffic out of the
+/// tunnel. Default routes have another table, behind the host's own routes except for its default
+/// ones.
 public struct Routes: ~Copyable {
+    enum Limits {
+        /// Networks of the host that are thrown back to it, for each of ours.
+        static var keptByHost: Int { 256 }
+    }
+
     /// What `apply` could not do.
     public struct Report: Sendable, Equatable {
         /// Networks that stay with the host, for `status`.
@@ -102,9 +109,9 @@ public struct Routes: ~Copyable {
                 try Netlink.add(entry)
             }
         }
-        let connected = try Netlink.routes(table: Route.mainTable).filter { route in
-            Self.isConnected(route) && route.interface != interface
-        }
+        let connected = try HostNetwork.hostRoutes(excluding: interface, plan: plan)
+            .filter { $0.gateway == nil }
+            .sorted { $0.prefix.bitCount < $1.prefix.bitCount }
         let wanted = wantedRoutes(connected, &report)
         for route in wanted {
             try attempt(route.prefix.family, &report) { () throws(NetlinkError) in
@@ -165,14 +172,6 @@ public struct Routes: ~Copyable {
         }
     }
 
-    /// A network that the host reaches without a router (made by the kernel with an address, or by
-    /// a router advertisement).
-    private static func isConnected(_ route: Route) -> Bool {
-        route.kind == .unicast && route.gateway == nil && route.isAlive && route.prefix.bitCount > 0
-            && [Route.kernelOrigin, Route.advertisementOrigin].contains(route.origin)
-            && route.prefix.address.high >> 54 != 0xfe80 >> 6
-    }
-
     private func wantedRoutes(_ connected: [Route], _ report: inout Report) -> [Route] {
         var wanted: [Route] = []
         for prefix in prefixes {
@@ -181,9 +180,13 @@ public struct Routes: ~Copyable {
                 continue
             }
             var isKept = false
+            var kept: [IPPrefix] = []
             for host in connected
             where host.prefix.bitCount >= prefix.bitCount && prefix.overlaps(host.prefix) {
-                guard let index = host.interface else { continue }
+                guard let index = host.interface, kept.count < Limits.keptByHost,
+                    !kept.contains(where: { $0.contains(host.prefix.address) })
+                else { continue }
+                kept.append(host.prefix)
                 report.keptByHost.append(
                     KeptByHost(prefix: prefix, kept: host.prefix, interface: index)
                 )

@@ -23,6 +23,21 @@ struct SocketAddress: Sendable {
         }
     }
 
+    /// Where to reach `endpoint`, which may be a link-local one of a link that it names itself: see
+    /// ``IP/IPAddress/onLink(_:)``.
+    init(scoped endpoint: Endpoint) {
+        guard let link = endpoint.address.link else {
+            self.init(endpoint)
+            return
+        }
+        let address = IPAddress(high: 0xfe80 << 48, low: endpoint.address.low)
+        self.init(Endpoint(address, port: endpoint.port))
+        // sin6_scope_id.
+        unsafe withUnsafeMutableBytes(of: &storage) { bytes in
+            unsafe bytes.storeBytes(of: link, toByteOffset: 24, as: UInt32.self)
+        }
+    }
+
     /// Any address of a family, at `port`.
     init(any family: IPFamily, port: UInt16) {
         let address = family == .ipv4 ? IPAddress(ipv4: 0) : IPAddress(high: 0, low: 0)

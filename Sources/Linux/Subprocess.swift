@@ -28,10 +28,19 @@ public enum Subprocess {
 
     /// Runs `path` with `input` at its standard input. It inherits the calling thread's network
     /// namespace and no descriptors.
+    ///
+    /// - Parameters:
+    ///   - path: The program's file.
+    ///   - arguments: What follows its name.
+    ///   - input: What it reads.
+    ///   - timeout: When it is killed; nil lets it take its time.
+    /// - Returns: How it ended, and what it said.
+    /// - Throws: ``SystemError`` when it cannot be started; `ETIMEDOUT` when it was killed.
     public static func run(
         _ path: String,
         _ arguments: [String],
-        input: String = ""
+        input: String = "",
+        timeout: Duration? = nil
     ) throws(SystemError) -> Outcome {
         // A file in memory: unlike a pipe it needs nobody to feed it while the output is read.
         let source = FileDescriptor(
@@ -49,9 +58,11 @@ public enum Subprocess {
         }
         let output = FileDescriptor(taking: ends[0])
         let child = try spawn(path, arguments, source.raw, FileDescriptor(taking: ends[1]))
-        let text = output.readAll(byteCountMax: Limits.outputByteCount)
+        let text = output.readAll(byteCountMax: Limits.outputByteCount, within: timeout)
+        if text == nil { _ = kill(child, SIGKILL) }
         var status: Int32 = 0
         while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
+        guard let text else { throw SystemError(call: "wait for \(path)", code: ETIMEDOUT) }
         let code = status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f
         return Outcome(status: code, output: String(decoding: text, as: UTF8.self))
     }

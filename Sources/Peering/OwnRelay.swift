@@ -8,6 +8,9 @@ internal import STUN
 ///     reserve ──start──▶ tried ──allocated──▶ usable ──left──▶ leaving ──30 s, or unused──▶ gone
 ///        ▲                 │ ▲                  │
 ///        └──── enough ─────┘ └────── lost ──────┘
+///
+/// One that is used through a stream, and answers datagrams again, is tried by datagrams beside
+/// that: the stream is left as any other relay is, once something is lent by them.
 struct OwnRelay {
     /// Stands in ``Path/relay``; never given to another.
     let number: UInt32
@@ -19,6 +22,10 @@ struct OwnRelay {
     var bridge: Endpoint?
     /// Whether the last that was heard of it is that it does not work.
     var isFailing = false
+    /// Whether datagrams are answered where a stream is used.
+    var answersDatagrams = false
+    /// The number of the one whose stream this would do without; 0: none.
+    var wouldReplace: UInt32 = 0
     /// When it is closed though paths may use it; nil: it stays.
     var endsAt: Instant?
     /// Since when no path uses it while it is being left.
@@ -27,6 +34,9 @@ struct OwnRelay {
     init(number: UInt32, server: TURNServer) {
         (self.number, self.server) = (number, server)
     }
+
+    /// Whether it is what the portal dealt: neither left nor tried beside another.
+    var isInUse: Bool { endsAt == nil && wouldReplace == 0 }
 
     /// Whether its lent addresses can be used.
     var isUsable: Bool { client?.isAllocated ?? false }
@@ -40,7 +50,7 @@ struct OwnRelay {
 
     /// What paths must know of it; nil while it lends nothing.
     var end: RelayEnd? {
-        guard let client, client.isAllocated else { return nil }
+        guard let client, client.isAllocated, wouldReplace == 0 else { return nil }
         let relayed = client.relayedAddresses
         return RelayEnd(
             number: number,

@@ -78,8 +78,14 @@ struct PathTable {
         }
 
         /// What counts before speed: direct before relayed; then, answers that come from where
-        /// probes go, since both ends keep that way open, and not only one.
-        var rank: Int { (kind == .relayed ? 2 : 0) + (answersFrom == nil ? 0 : 1) }
+        /// probes go, since both ends keep that way open, and not only one. Where only one does,
+        /// an announced endpoint, which the other end keeps open towards its relays, comes before
+        /// one that was learnt and is open for as long as its NAT remembers.
+        var rank: Int {
+            let reach = kind == .relayed ? 3 : 0
+            guard answersFrom != nil else { return reach }
+            return reach + (kind == .peerReflexive ? 2 : 1)
+        }
 
         /// Whether it did not die lately: one that works now and then is no better than another.
         var isTrusted: Bool { answersSinceDeath.map { $0 >= Limits.answersAfterDeath } ?? true }
@@ -147,10 +153,14 @@ struct PathTable {
     /// The chosen path's round trip.
     var chosenRoundTrip: Duration? { chosenIndex.flatMap { pairs[$0].roundTrip } }
 
-    /// The likeliest ways through our own relays, for a gateway that hears nothing.
+    /// The likeliest ways through our own relays, for a gateway that hears nothing: first to where
+    /// it sent last, which may let the relay in where our own address became a stranger's.
     var relayedPaths: [Path] {
         relays.flatMap { end in
-            pairs.filter { $0.path.relay == end.number }.prefix(Limits.huntedOfRelay).map(\.path)
+            let paths = pairs.map(\.path).filter { $0.relay == end.number }
+            let known = paths.filter { $0.remote == chosen?.remote }
+            let others = paths.filter { $0.remote != chosen?.remote }
+            return (known + others).prefix(Limits.huntedOfRelay)
         }
     }
 

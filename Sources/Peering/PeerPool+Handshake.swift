@@ -74,6 +74,7 @@ extension PeerPool {
             let view = try ResponseView(datagram)
             guard let peer = owner(of: view.receiver) else { throw HandshakeError.unexpected }
             try peer.tunnel.finish(with: datagram, as: identity, at: now)
+            noteHeard(at: now)
             peer.bytesIn += UInt64(datagram.byteCount)
             peer.ladder = nil
             let path = arrival.path(of: peer)

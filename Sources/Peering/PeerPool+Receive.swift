@@ -55,6 +55,7 @@ extension PeerPool {
             switch relays[place].client?.receive(datagram, from: remote, at: now) {
             case .notOurs, nil: continue
             case .handled:
+                if relays[place].client?.heardAt == now { noteHeard(at: now) }
                 workRelays(at: now, into: &outbox)
                 return .nothing
             case .data(from: let peer, let range):
@@ -208,6 +209,7 @@ extension PeerPool {
             case .packet: true
             case .keepalive, .frame, .unreadableFrame, .malformed: false
             }
+        noteHeard(at: arrival.now)
         // New traffic ends the distress, but not what the role was told of it.
         if peer.liveness.isInDistress || peer.isLost { events.append(.recovered(peer.index)) }
         let isSooner = peer.liveness.heard(isTraffic: isTraffic, at: arrival.now)

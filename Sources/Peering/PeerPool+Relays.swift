@@ -15,7 +15,7 @@ extension PeerPool {
         var next: [OwnRelay] = []
         for server in servers.prefix(Limits.relays)
         where !next.contains(where: { $0.server.id == server.id }) {
-            let known = relays.first { $0.server.id == server.id }
+            let known = relays.first { $0.server.id == server.id && $0.wouldReplace == 0 }
             var relay = known ?? OwnRelay(number: nextRelayNumber, server: server)
             if known == nil { nextRelayNumber += 1 }
             (relay.endsAt, relay.unusedSince) = (nil, nil)
@@ -25,32 +25,14 @@ extension PeerPool {
         }
         for var relay in relays where !next.contains(where: { $0.number == relay.number }) {
             guard relay.client != nil else { continue }
-            relay.endsAt = relay.endsAt ?? now.advanced(by: Limits.leavingTime)
+            let latest = relay.wouldReplace == 0 ? now.advanced(by: Limits.leavingTime) : now
+            relay.endsAt = relay.endsAt ?? latest
             next.append(relay)
         }
         relays = next
         hasRelays = true
         areRelaysStale = true
         startRelays(at: now)
-        workRelays(at: now, into: &outbox)
-    }
-
-    /// A stream to the relay stands, at a bridge's loopback endpoint; nil: it ended. One that comes
-    /// when datagrams serve again is of no use: ``RelayEvent/reachable(_:)`` says so.
-    public mutating func setRelayStream(
-        _ id: String,
-        bridge: Endpoint?,
-        at now: Instant,
-        into outbox: inout Outbox
-    ) {
-        guard let place = relays.firstIndex(where: { $0.server.id == id && $0.endsAt == nil })
-        else { return }
-        if bridge != nil, let client = relays[place].client, client.isAllocated, !client.isStream {
-            relayEvents.append(.reachable(id))
-            return
-        }
-        relays[place].bridge = bridge
-        relays[place].client?.useStream(bridge, at: now)
         workRelays(at: now, into: &outbox)
     }
 
@@ -70,7 +52,7 @@ extension PeerPool {
 
     /// Where peers may reach us: host, server-reflexive and relayed, at most 12.
     public var localCandidates: [Candidate] {
-        let lasting = relays.filter { $0.endsAt == nil }.map(\.status)
+        let lasting = relays.filter(\.isInUse).map(\.status)
         return OwnCandidates.list(
             hosts: locals,
             mapped: (lasting.filter(\.isUsable) + lasting.filter { !$0.isUsable })
@@ -80,7 +62,7 @@ extension PeerPool {
     }
 
     /// How our relays do, in the order in which they were given.
-    public var relayStatuses: [RelayStatus] { relays.filter { $0.endsAt == nil }.map(\.status) }
+    public var relayStatuses: [RelayStatus] { relays.filter(\.isInUse).map(\.status) }
 
     /// What was dropped of the relays' messages and why, since the start.
     public var relayCounters: TURNCounters {
@@ -111,7 +93,7 @@ extension PeerPool {
 extension PeerPool {
     /// The relay by those of its endpoints that we have an address of the family for, as far as we
     /// know.
-    private func reachable(_ server: TURNServer) -> TURNServer {
+    func reachable(_ server: TURNServer) -> TURNServer {
         guard !locals.isEmpty else { return server }
         var reachable = server
         reachable.endpoints.removeAll { endpoint in
@@ -131,7 +113,7 @@ extension PeerPool {
     /// Starts relays in reserve until enough of them work, or may yet.
     private mutating func startRelays(at now: Instant) {
         for place in relays.indices where relays[place].client == nil {
-            let hopeful = relays.count { $0.client != nil && !$0.isFailing && $0.endsAt == nil }
+            let hopeful = relays.count { $0.client != nil && !$0.isFailing && $0.isInUse }
             let tried = relays.count { $0.client != nil }
             guard hopeful < Limits.allocations, tried < Limits.triedRelays else { return }
             var client = TURNClient(
@@ -147,9 +129,9 @@ extension PeerPool {
     /// More work than are needed, since some came back: the last ones that no path uses go into
     /// reserve again.
     private mutating func thinOut(at now: Instant, into outbox: inout Outbox) {
-        var excess = relays.count { $0.isUsable && $0.endsAt == nil } - Limits.allocations
+        var excess = relays.count { $0.isUsable && $0.isInUse } - Limits.allocations
         for place in relays.indices.reversed() where excess > 0 {
-            guard relays[place].isUsable, relays[place].endsAt == nil, !isUsed(place) else {
+            guard relays[place].isUsable, relays[place].isInUse, !isUsed(place) else {
                 continue
             }
             close(place, at: now, into: &outbox)
@@ -164,7 +146,7 @@ extension PeerPool {
             relays[place].unusedSince = isUsed(place) ? nil : since
             guard let deadline = relays[place].closeDeadline, deadline <= now else { continue }
             close(place, at: now, into: &outbox)
-            relays.remove(at: place)
+            passOnStream(of: relays.remove(at: place), at: now)
             areRelaysStale = true
         }
     }
@@ -200,6 +182,7 @@ extension PeerPool {
             for place in relays.indices { relays[place].client?.advance(to: now) }
         }
         drainRelays(at: now, into: &outbox)
+        leaveStreams(at: now)
         endRelays(at: now, into: &outbox)
         // What peers then ask of the relays leaves in the same turn.
         for _ in 0..<4 where areRelaysStale {
@@ -250,18 +233,15 @@ extension PeerPool {
             fail(place, failure, at: now)
         case .failed(let failure): fail(place, failure, at: now)
         case .unreachable:
-            if relays[place].endsAt == nil { relayEvents.append(.unreachable(id)) }
+            if relays[place].isInUse { relayEvents.append(.unreachable(id)) }
             if !relays[place].isUsable { fail(place, .noAnswer, at: now) }
-        case .reachable:
-            relays[place].bridge = nil
-            relays[place].client?.useStream(nil, at: now)
-            relayEvents.append(.reachable(id))
+        case .reachable: relays[place].answersDatagrams = true
         }
     }
 
     private mutating func fail(_ place: Int, _ failure: TURNFailure, at now: Instant) {
         relays[place].isFailing = true
-        if failure == .unauthorized, relays[place].endsAt == nil {
+        if failure == .unauthorized, relays[place].isInUse {
             relayEvents.append(.unauthorized(relays[place].server.id))
         }
         startRelays(at: now)

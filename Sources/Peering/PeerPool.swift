@@ -40,6 +40,8 @@ public struct PeerPool: ~Copyable {
         public static var learnInterval: Duration { .milliseconds(500) }
         /// Bytes of a message to a relay.
         public static var relayMessageByteCount: Int { 1500 }
+        /// Nothing heard of anybody for so long is an absence of the network, perhaps.
+        public static var outage: Duration { .milliseconds(500) }
         /// A session is wanted for so long after the last packet that asked for it.
         public static var wantedTime: Duration { .seconds(5) }
     }
@@ -81,6 +83,10 @@ public struct PeerPool: ~Copyable {
     var copies = InitiationCache()
     var parked = ParkedInitiations()
     var events = OutputQueue<PeerEvent>(countMax: 4096)
+    /// When anything was last heard of a peer or a relay.
+    var heardAt: Instant?
+    /// When something was heard after a time without anything from anybody, last.
+    public private(set) var resumedAt: Instant?
     /// What was dropped and why, since the start.
     public internal(set) var counters = PeerCounters()
 
@@ -103,6 +109,15 @@ public struct PeerPool: ~Copyable {
 
     /// How many peers there are.
     public var count: Int { slots.count }
+
+    /// Something authentic came: the network is there.
+    mutating func noteHeard(at now: Instant) {
+        let silence = Self.outageNanoseconds
+        if heardAt.map({ now.nanoseconds &- $0.nanoseconds >= silence }) ?? true { resumedAt = now }
+        heardAt = now
+    }
+
+    private static var outageNanoseconds: UInt64 { UInt64(Limits.outage.nanoseconds) }
 }
 
 /// What a pool dropped, and why.

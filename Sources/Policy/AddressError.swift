@@ -1,5 +1,6 @@
 public import Control
 internal import DNS
+internal import IDNA
 internal import IP
 
 /// Why a text is not the address of a resource.
@@ -20,6 +21,8 @@ public enum AddressError: Error, Hashable, Sendable {
     case notBare(String)
     /// Not a pattern; where, counted from 1, and why.
     case badPattern(position: Int, reason: String)
+    /// An international part of a name has no form in DNS; which, and why.
+    case badLabel(String, reason: String)
 
     /// What is wrong, and what to do, in one sentence.
     public var sentence: String {
@@ -35,6 +38,7 @@ public enum AddressError: Error, Hashable, Sendable {
             "“\(text)” is not an address; write the name alone, and ports under “allow”."
         case .badPattern(let position, let reason):
             "Character \(position) of the name is wrong: \(reason)."
+        case .badLabel(let label, let reason): "“\(label)” cannot be part of a name: \(reason)."
         }
     }
 }
@@ -57,9 +61,14 @@ extension ResourceAddress {
         }
     }
 
-    /// The pattern in lower case, without a final dot.
-    static func canonicalName(_ text: String) throws(AddressError) -> String {
-        var name = text.lowercased()
+    /// The pattern as it is kept: in the form that DNS carries (RFC 5891), in lower case, without
+    /// a final dot.
+    public static func canonicalName(_ text: String) throws(AddressError) -> String {
+        var name: String
+        // Before the case is changed: the mapping has its own idea of what lower case is.
+        do { name = try IDNA.ascii(text).lowercased() } catch {
+            throw .badLabel(error.label, reason: error.words)
+        }
         if name.hasSuffix(".") { name.removeLast() }
         if name.hasSuffix(".") || name.isEmpty {
             let error = PatternError.emptyLabel(offset: name.utf8.count)
@@ -87,9 +96,12 @@ extension ResourceAddress {
         return name
     }
 
-    /// Whether `text` is one name that a host can have, and no pattern, port or address.
+    /// Whether `text` is one name that a host can have, in the form that DNS carries, and no
+    /// pattern, port or address.
     static func isHostName(_ text: String) -> Bool {
-        guard (try? canonicalName(text)) != nil, let pattern = try? NamePattern(text) else {
+        guard text.utf8.allSatisfy({ $0 < 128 }), (try? canonicalName(text)) != nil,
+            let pattern = try? NamePattern(text)
+        else {
             return false
         }
         return pattern.isLiteral && Name(text)?.isRoot == false

@@ -83,7 +83,8 @@ extension Configuration {
         let zones = section.section("zones") { zones in
             zones.takeAll().map { entry in
                 DNSSettings.Zone(
-                    name: entry.key,
+                    // What is no name is refused with the rest of the settings.
+                    name: (try? ResourceAddress.canonicalName(entry.key)) ?? entry.key,
                     upstreams: zones.list(entry.key, Parse.upstream) ?? []
                 )
             }
@@ -91,7 +92,7 @@ extension Configuration {
         return DNSSettings(
             upstreams: upstreams,
             zones: zones ?? [],
-            search: section.text("search")
+            search: section.value("search", Parse.name)
         )
     }
 

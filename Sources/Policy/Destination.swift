@@ -46,7 +46,9 @@ extension Destination: LosslessStringConvertible {
         self.port = transport == .icmp ? 0 : port ?? 443
         if let address = IPAddress(host) {
             self.host = .address(address)
-        } else if ResourceAddress.isHostName(host), let name = Name(host) {
+        } else if let ascii = try? ResourceAddress.canonicalName(host),
+            ResourceAddress.isHostName(ascii), let name = Name(ascii)
+        {
             self.host = .name(name.description.lowercased())
         } else {
             return nil

@@ -1,6 +1,3 @@
-internal import DNS
-public import Control
-
 /// What is accepted, and does not do yet what somebody would expect of it.
 extension Directory {
     /// Whether the conditions of `policy` can hold at all, and if not, why, in a sentence.
@@ -21,25 +18,6 @@ extension Directory {
         }
         return found
     }
-
-    /// What of `settings` clients leave out so far, each in a sentence.
-    public static func warnings(of settings: DNSSettings) -> [String] {
-        var found: [String] = []
-        for text in settings.upstreams where Upstream(text).map({ $0.transport != .plain }) ?? false
-        {
-            found.append(
-                "clients of this version ask no nameserver over TLS or HTTPS, and leave \(text) out."
-            )
-        }
-        if !settings.zones.isEmpty {
-            found.append(
-                "clients of this version ignore nameservers of single zones; names of "
-                    + "\(settings.zones.map(\.name).joined(separator: ", ")) are asked of "
-                    + "“upstreams” like any other."
-            )
-        }
-        return found
-    }
 }
 
 extension Planner {
@@ -49,9 +27,6 @@ extension Planner {
             for policy in next.ordered(next.policies) {
                 for sentence in next.warnings(of: policy) { warn(subject(policy), sentence) }
             }
-        }
-        if let dns = configuration.dns {
-            for sentence in Directory.warnings(of: dns) { warn("dns", sentence) }
         }
     }
 

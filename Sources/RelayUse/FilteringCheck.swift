@@ -12,9 +12,10 @@ public import SansIO
 /// another one, tries again. So stock relays serve, and no server has to answer for another.
 ///
 /// ```
-/// meeting ──seen and allocated──▶ strange ──600 ms of silence──▶ greeting ──seen──▶ acquainted
-///                                    │ arrives: endpoint-independent                  │ arrives: address-dependent
-///                                    ▼                                                ▼ silence: address-and-port-dependent
+/// meeting ──seen, allocated──▶ strange ──silence──▶ greeting ──seen──▶ acquainted ──silence──┐
+///                                 │ arrives                                │ arrives         │
+///                                 ▼                                        ▼                 ▼
+///                      endpoint-independent              address-dependent    …-and-port-dependent
 /// ```
 public struct FilteringCheck {
     /// Bounds and times of a check.

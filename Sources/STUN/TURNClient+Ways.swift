@@ -143,7 +143,6 @@ extension TURNClient {
         guard let index = links.firstIndex(where: { $0.endpoint == transaction.remote }) else {
             return
         }
-        let wasAlive = links[index].isAlive
         (links[index].isAlive, links[index].missCount) = (true, 0)
         links[index].due = now.advanced(by: Limits.keepalive)
         let isNewAddress = note(mapped, of: index)
@@ -156,7 +155,7 @@ extension TURNClient {
             allocate(.both, at: now)
         } else if isNewAddress, transaction.remote == chosen {
             refresh(at: now)
-        } else if !wasAlive, isStream, links[index].kind == .datagram {
+        } else if isStream, links[index].kind == .datagram {
             say(.reachable)
         }
     }

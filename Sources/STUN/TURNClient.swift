@@ -36,8 +36,8 @@ public struct TURNClient {
     var links: [Link] = []
     /// The way in use; nil: none answered yet.
     var chosen: Endpoint?
-    /// When anything came on the way in use.
-    var heardAt: Instant?
+    /// When anything came on the way in use; nil: there is none.
+    public internal(set) var heardAt: Instant?
     /// When it is said that no datagram is answered.
     var unreachableDue: Instant?
     /// When the network was last said to have changed.
@@ -147,6 +147,9 @@ extension TURNClient {
     public var isStream: Bool {
         links.contains { $0.kind == .stream && $0.endpoint == chosen }
     }
+
+    /// Whether the relay answers datagrams, which are used.
+    public var isByDatagrams: Bool { chosen != nil && !isStream }
 
     /// Whether an allocation stands.
     public var isAllocated: Bool { phase == .standing }

@@ -68,7 +68,7 @@ public enum TURNEvent: Sendable, Equatable {
     /// help. Said once for each such time.
     case unreachable
     /// Datagrams are answered although a stream is in use: ``TURNClient/useStream(_:at:)`` with nil
-    /// would be the better way.
+    /// would be the better way. Said at each such answer.
     case reachable
     /// The smoothed round-trip time after a new sample.
     case roundTrip(Duration)

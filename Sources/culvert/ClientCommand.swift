@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Control
 internal import Daemon
 internal import Foundation
+internal import Linux
 
 /// `culvert client`.
 struct ClientCommand: AsyncParsableCommand {
@@ -23,7 +24,12 @@ struct ClientCommand: AsyncParsableCommand {
     var name: String?
     @Option(help: "Where it stands, in words of your own; relays of the same region come first.")
     var region: String?
-    @Option(help: "How the host learns of our resolver: resolv.conf or off (default: resolv.conf).")
+    @Option(
+        help: """
+            How the host learns of our resolver: resolved, resolv.conf or off (default: as its \
+            programs ask now).
+            """
+    )
     var dns: String?
 
     func run() async throws {
@@ -43,9 +49,9 @@ struct ClientCommand: AsyncParsableCommand {
             resolverMode: try settings.value(
                 "dns",
                 flag: dns,
-                expecting: "resolv.conf or off",
-                ClientOptions.ResolverMode.init(rawValue:)
-            ) ?? .resolvConf,
+                expecting: "resolved, resolv.conf or off",
+                HostResolver.Mode.init(rawValue:)
+            ) ?? .automatic,
             statePath: role.statePath(role: "client", settings),
             socketPath: role.socketPath(role: "client", settings)
         )
@@ -56,16 +62,11 @@ struct ClientCommand: AsyncParsableCommand {
 
 /// What the command line decided for a client.
 struct ClientOptions: Sendable {
-    /// How the host learns of the client's resolver.
-    enum ResolverMode: String, Sendable {
-        case resolvConf = "resolv.conf"
-        case off
-    }
-
     let token: Token
     let name: String
     let region: String?
-    let resolverMode: ResolverMode
+    /// How the host learns of the client's resolver.
+    let resolverMode: HostResolver.Mode
     let statePath: String
     let socketPath: String
 }

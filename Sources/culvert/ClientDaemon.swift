@@ -1,5 +1,6 @@
 internal import Client
 internal import Control
+internal import DNS
 internal import Daemon
 internal import Foundation
 internal import Linux
@@ -98,11 +99,16 @@ actor ClientDaemon {
             }
             guard let plane = session?.plane else { return .refusal(409, Self.notUp) }
             return .json(await plane.withMachine { $0.explain(what, at: SystemClock.now()) })
+        case "GET /api/v1/dns/query": return await query(request)
+        case "POST /api/v1/dns/flush":
+            guard let plane = session?.plane else { return .refusal(409, Self.notUp) }
+            await plane.handle(.flushNames)
+            return .json(["flushed": true])
         default:
             return .refusal(
                 404,
-                "A client answers GET status, explain and netcheck, and POST up and down, below"
-                    + " /api/v1; and GET /metrics."
+                "A client answers GET status, explain, netcheck and dns/query, and POST up, down"
+                    + " and dns/flush, below /api/v1; and GET /metrics."
             )
         }
     }
@@ -122,6 +128,25 @@ actor ClientDaemon {
     /// More than a check can take.
     private static let filteringPatience = Duration.seconds(10)
 
+    private func query(_ request: LocalServer.Request) async -> LocalServer.Answer {
+        guard let name = request.query["name"] else {
+            return .refusal(400, "Say which name: ?name=NAME&type=A.")
+        }
+        guard let session else { return .refusal(409, Self.notUp) }
+        let type = request.query["type"] ?? "A"
+        guard Name(name) != nil, RecordType(type) != nil else {
+            return .refusal(
+                400,
+                "“\(name)” or “\(type)” cannot be read; write a name, and a type such as A, MX or "
+                    + "TYPE65."
+            )
+        }
+        guard let answer = await session.query(name, type) else {
+            return .refusal(409, "The client has not heard from its portal yet; try again.")
+        }
+        return .json(answer)
+    }
+
     static let notUp = "The client is down; `culvert up` connects it."
 
     private func status() async -> ClientStatus {
@@ -133,6 +158,7 @@ actor ClientDaemon {
             state: core.isPortalConnected && isReady ? "connected" : "connecting",
             portal: "\(options.token.url)",
             device: options.name,
+            notices: (session?.notices.all ?? []) + (session?.upstreamFailures ?? []),
             core: core
         )
     }
@@ -148,6 +174,8 @@ struct ClientStatus: Codable, Sendable {
     var device: String?
     /// Why the last session ended, when it did by itself.
     var ending: String?
+    /// What people should know of the host's part, in sentences.
+    var notices: [String] = []
     /// What the core says.
     var core: Client::Client.Status?
 }

@@ -1,28 +1,47 @@
+internal import Client
 internal import Control
+internal import DNS
 internal import Daemon
 internal import IP
 internal import Linux
 internal import Logging
 
+extension Upstream {
+    /// A nameserver of the host, asked as the host asks it.
+    init?(_ server: HostServers.Server) {
+        if server.isEncrypted {
+            self.init(Transport.tls.rawValue + "\(server.endpoint)")
+        } else {
+            self.init(server.endpoint)
+        }
+    }
+}
+
 /// What a client changes on its host, and puts back.
 struct ClientHost: ~Copyable {
-    /// The resolver configuration that programs read.
-    static let resolverPath = "/etc/resolv.conf"
+    /// What the core wants of the host.
+    typealias Configuration = Client::Client.HostConfiguration
 
-    private let options: ClientOptions
+    private let index: UInt32
+    private let resolver: HostResolver
+    private let notices: HostNotices
     private let logger: Logger
-    private let resolver: ResolverConfiguration
     private let firewall: ClientFirewall
     private var routes: Routes
     private var journal = SysctlJournal()
-    private var lastReport: Routes.Report?
-    private var sentinels: [IPAddress] = []
-    private var search: [String] = []
-    private var lastResolverFailure: ResolverError?
+    private var configuration = Configuration()
+    private var lastFailure: HostResolverError?
+    /// Waits for the next try to set the name servers.
+    var retry: Task<Void, any Error>?
 
-    init(index: UInt32, options: ClientOptions, logger: Logger) throws {
-        (self.options, self.logger) = (options, logger)
-        resolver = ResolverConfiguration(path: Self.resolverPath, folder: options.statePath)
+    init(
+        index: UInt32,
+        resolver: HostResolver,
+        notices: HostNotices,
+        logger: Logger
+    ) throws {
+        (self.index, self.resolver) = (index, resolver)
+        (self.notices, self.logger) = (notices, logger)
         firewall = ClientFirewall(mark: RoutingPlan.client.mark, mask: RoutingPlan.client.mask)
         do { routes = try Routes(interface: index, plan: .client) } catch {
             throw Sentence("The routes of the tunnel cannot be set: \(error)")
@@ -37,83 +56,119 @@ struct ClientHost: ~Copyable {
 
     /// Sets addresses, routes and the host's name servers.
     ///
-    /// - Returns: Whether the name servers are set; if not, ``retryResolver()`` may work later.
-    mutating func configure(
-        tunnel: [IPAddress],
-        routes prefixes: [IPPrefix],
-        sentinels: [IPAddress],
-        search: String?
-    ) throws -> Bool {
+    /// - Returns: Whether the name servers are set; if not, ``setResolver()`` may work later.
+    /// - Throws: ``Sentence`` when the routes cannot be set.
+    mutating func configure(_ next: Configuration) throws -> Bool {
+        // At once: the core answers by what is new already.
+        if next.flushesCaches { flushCaches() }
         do {
-            report(try routes.apply(addresses: tunnel, prefixes: prefixes))
+            report(try routes.apply(addresses: next.tunnel, prefixes: next.routes))
         } catch {
             throw Sentence("The routes of the tunnel cannot be set: \(error)")
         }
-        (self.sentinels, self.search) = (sentinels, search.map { [$0] } ?? [])
-        lastResolverFailure = nil
-        return retryResolver()
+        configuration = next
+        lastFailure = nil
+        return setResolver()
+    }
+
+    /// Empties the host's DNS caches.
+    private func flushCaches() {
+        for failure in resolver.flushCaches() { logger.notice("\(failure)") }
     }
 
     /// Sets the host's name servers.
     ///
     /// - Returns: Whether that is done or not wanted; else why not is in the log, once.
-    mutating func retryResolver() -> Bool {
-        guard options.resolverMode == .resolvConf, !sentinels.isEmpty else { return true }
+    mutating func setResolver() -> Bool {
+        var wanted = HostResolver.Wanted()
+        wanted.sentinels = configuration.sentinels
+        wanted.search = configuration.search.map { [$0] } ?? []
+        wanted.domains = configuration.domains
         do {
-            let activation = try resolver.activate(nameservers: sentinels, search: search)
-            if case .written(let count) = activation, count < sentinels.count {
-                logger.notice("programs read three name servers; the first \(count) were written")
-            }
-            if lastResolverFailure != nil { logger.info("names are answered again") }
-            lastResolverFailure = nil
+            try resolver.set(wanted)
+            if lastFailure != nil { logger.info("names are answered again") }
+            lastFailure = nil
+            for notice in notices.set(.resolver, resolver.notices) { logger.notice("\(notice)") }
             return true
         } catch {
-            if error != lastResolverFailure {
+            if error != lastFailure {
                 logger.error("names are not answered: \(error) It is tried again every 5 s.")
             }
-            lastResolverFailure = error
+            _ = notices.set(.resolver, ["Names are not answered: \(error)"])
+            lastFailure = error
             return false
         }
     }
 
-    private mutating func report(_ report: Routes.Report) {
-        guard report != lastReport else { return }
-        lastReport = report
-        for kept in report.keptByHost {
-            logger.warning(
-                "\(kept.prefix) stays with this host's own network \(kept.kept)",
-                ["interface": "\(kept.interface)"]
-            )
+    private func report(_ report: Routes.Report) {
+        var sentences = report.keptByHost
+            .filter { kept in !configuration.ranges.contains { $0.overlaps(kept.kept) } }
+            .map { "\($0.prefix) stays with this host's own network \($0.kept)." }
+        sentences += report.missingFamilies.map {
+            "This host has no \($0); names are reached by the other family."
         }
-        for family in report.missingFamilies {
-            logger.notice("this host has no \(family); names are reached by the other family")
-        }
+        for sentence in notices.set(.routes, sentences) { logger.warning("\(sentence)") }
     }
 
-    /// After a change of the network: what the host keeps for itself may be other networks.
-    mutating func refresh() {
+    /// What the host has already in our ranges.
+    static func overlaps(with ranges: [IPPrefix], index: UInt32) -> [HostNetwork.Overlap] {
+        (try? HostNetwork.overlaps(with: ranges, excluding: index, plan: .client)) ?? []
+    }
+
+    /// Those of them in which no name may get an address.
+    static func networks(_ overlaps: [HostNetwork.Overlap]) -> [IPPrefix] {
+        overlaps.filter(\.isInside).map(\.taken)
+    }
+
+    /// What the host has already in our ranges, told in a sentence each: the networks in which no
+    /// name may get an address.
+    func conflicts() -> [IPPrefix] {
+        let overlaps = Self.overlaps(with: configuration.ranges, index: index)
+        let sentences = overlaps.map { overlap in
+            overlap.isInside
+                ? "\(overlap.taken) of \(overlap.interface) lies in \(overlap.range), which is for "
+                    + "the tunnel: it stays with \(overlap.interface), and no name gets an address "
+                    + "in it."
+                : "\(overlap.taken) of \(overlap.interface) contains \(overlap.range), which is for "
+                    + "the tunnel and so is not reached by \(overlap.interface) any more. If that "
+                    + "hurts, choose other `addresses:` for the account."
+        }
+        for sentence in notices.set(.addresses, sentences) { logger.warning("\(sentence)") }
+        return Self.networks(overlaps)
+    }
+
+    /// After a change of the network: what the host keeps for itself may be other networks, and
+    /// other links may claim other domains.
+    ///
+    /// - Returns: Whether the name servers are set; if not, ``setResolver()`` may work later.
+    mutating func refresh() -> Bool {
         do { report(try routes.refresh()) } catch {
             logger.error("the routes of the tunnel cannot be set: \(error)")
         }
+        return setResolver()
     }
 
     /// Puts the host back as it was.
     mutating func restore() {
-        Self.restoreResolver(folder: options.statePath, logger: logger)
+        retry?.cancel()
+        Self.restore(resolver, logger: logger)
         journal.undo()
         Self.inLog(logger) { try firewall.remove() }
         do { try routes.remove() } catch { logger.warning("\(error)") }
     }
 
     /// Puts the resolver configuration back, also one that a killed process left.
-    static func restoreResolver(folder: String, logger: Logger) {
+    private static func restore(_ resolver: HostResolver, logger: Logger) {
         do {
-            let outcome = try ResolverConfiguration(path: resolverPath, folder: folder).restore()
-            if outcome == .changedByOthers {
-                logger.warning("\(resolverPath) was changed by somebody else and is left as it is")
+            switch try resolver.restore() {
+            case .restored, .nothingToDo: break
+            case .changedByOthers:
+                logger.warning("resolv.conf was changed by somebody else and is left as it is")
+            case .restoredOverEdits(let kept):
+                logger.warning("resolv.conf was edited; it is as before, the edits are in \(kept)")
             }
         } catch {
-            logger.error("\(resolverPath) cannot be put back: \(error)")
+            logger.error("the host's name servers cannot be put back: \(error)")
         }
     }
 
@@ -123,7 +178,8 @@ struct ClientHost: ~Copyable {
 
     /// Removes everything that a killed client left on the host.
     static func restoreAll(folder: String, logger: Logger) {
-        restoreResolver(folder: folder, logger: logger)
+        let resolver = HostResolver(mode: .automatic, interface: nil, folder: folder)
+        restore(resolver, logger: logger)
         inLog(logger) { try Routes.removeStale(.client) }
         inLog(logger) {
             try ClientFirewall(mark: RoutingPlan.client.mark, mask: RoutingPlan.client.mask)

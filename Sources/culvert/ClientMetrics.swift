@@ -5,8 +5,8 @@ internal import SansIO
 /// What a client tells Prometheus.
 enum ClientMetrics {
     static func text(_ plane: DataPlane<Client::Client>) async -> String {
-        let (status, counters, connections) = await plane.withMachine {
-            ($0.status(at: SystemClock.now()), $0.counters, $0.connectionCounters)
+        let (status, counters, connections, relays) = await plane.withMachine {
+            ($0.status(at: SystemClock.now()), $0.counters, $0.connectionCounters, $0.relayCounters)
         }
         var text = MetricsText()
         text.gauge(
@@ -59,7 +59,7 @@ enum ClientMetrics {
             "Packets that nobody serves.",
             counters.unreachable
         )
-        text.refused("client", connections)
+        text.refused("client", connections, relays)
         return text.text
     }
 }

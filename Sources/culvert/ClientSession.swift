@@ -26,6 +26,10 @@ struct ClientSession: Sendable {
     private let sentinels: SentinelServer
     private let dialer: UpstreamDialer
     private let streams: RelayStreams
+    /// Joins the sentinels to the host, and knows the host's own servers.
+    let resolver: HostResolver
+    /// What people should know of the host's part.
+    let notices = HostNotices()
     private let index: UInt32
     private let port: UInt16
 
@@ -78,14 +82,16 @@ struct ClientSession: Sendable {
         streams = RelayStreams(port: port, mark: Self.mark, logger: logger) { id, bridge in
             await plane.handle(.relayStream(id, bridge: bridge))
         }
-        let resolver = ResolverConfiguration(
-            path: ClientHost.resolverPath,
+        let resolver = HostResolver(
+            mode: options.resolverMode,
+            interface: index,
             folder: options.statePath
         )
+        self.resolver = resolver
         let known = state.read("portal-addresses")
             .flatMap { try? JSONDecoder().decode([String: [String]].self, from: $0) }
         lookup = HostLookup(mark: Self.mark, lastGood: known ?? [:]) {
-            ((try? resolver.hostConfiguration().nameservers) ?? []).map { Endpoint($0, port: 53) }
+            resolver.servers.lookupServers
         }
         channel = ControlChannel(
             token: options.token,
@@ -93,13 +99,21 @@ struct ClientSession: Sendable {
             lookup: lookup,
             logger: logger
         )
-        sentinels = SentinelServer(logger: logger)
-        dialer = UpstreamDialer(mark: Self.mark)
+        // The host itself is the only source.
+        var bounds = StreamServer.Bounds()
+        bounds.connectionsPerSource = bounds.connections
+        sentinels = SentinelServer(logger: logger, bounds: bounds)
+        dialer = UpstreamDialer(mark: Self.mark, lookup: lookup)
     }
 
     /// Runs until the task is cancelled or the client cannot go on, and puts the host back.
     func run(state: StateFolder) async throws {
-        var host = try ClientHost(index: index, options: options, logger: logger)
+        var host = try ClientHost(
+            index: index,
+            resolver: resolver,
+            notices: notices,
+            logger: logger
+        )
         defer { host.restore() }
         await readHost()
         let tasks = [
@@ -122,12 +136,53 @@ struct ClientSession: Sendable {
         if let ending { throw ending }
     }
 
+    /// DNS over TCP of this host's programs.
+    private static func service(_ plane: Plane) -> SentinelServer.Service {
+        SentinelServer.Service(
+            peer: .host,
+            divert: { await plane.divert($0) },
+            ask: { id, sentinel, _, bytes in
+                await plane.handle(.streamQuery(id: id, sentinel: sentinel, bytes: bytes))
+            }
+        )
+    }
+
+    /// Why nameservers that are asked over TCP, TLS or HTTPS gave no answer last.
+    var upstreamFailures: [String] { dialer.states.compactMap(\.failure) }
+
+    /// Says what a question meets, and asks it as a program of this host would by TCP.
+    ///
+    /// - Returns: Nil when name or type cannot be read, or nothing is known yet.
+    func query(_ name: String, _ type: String) async -> DNSAnswer? {
+        let (explained, first) = await plane.withMachine { machine in
+            (
+                machine.explainQuery(name, type: type, at: SystemClock.now()),
+                machine.status(at: SystemClock.now()).nameservers.first?.sentinel
+            )
+        }
+        guard let explained, let name = Name(name), let type = RecordType(type) else { return nil }
+        guard let sentinel = explained.sentinel ?? first else { return DNSAnswer(explained, nil) }
+        let question = Message(query: Question(name, type), id: .random(in: 0...UInt16.max))
+        let bytes = await sentinels.ask(
+            question.wire(),
+            at: sentinel,
+            from: sentinel,
+            Self.service(plane)
+        )
+        return DNSAnswer(explained, bytes)
+    }
+
     private func work(_ host: inout ClientHost) async -> Sentence? {
         for await happening in happenings.stream {
             switch happening {
             case .ended(let sentence): return sentence
-            case .retry: tryAgainLater(host.retryResolver())
-            case .networkChanged: host.refresh()
+            case .retry:
+                await readHost()
+                tryAgainLater(host.setResolver(), &host)
+            case .networkChanged:
+                dialer.networkChanged()
+                tryAgainLater(host.refresh(), &host)
+                await plane.handle(.conflicts(host.conflicts()))
             case .output(.finished): return nil
             case .output(.toPortal(let message)): channel.send(message)
             case .output(.forward(let query)):
@@ -140,20 +195,16 @@ struct ClientSession: Sendable {
             case .output(.streamAnswer(let id, let bytes)): await sentinels.answer(id, bytes)
             case .output(.configure(let configuration)):
                 do {
-                    let isDone = try host.configure(
-                        tunnel: configuration.tunnel,
-                        routes: configuration.routes,
-                        sentinels: configuration.sentinels,
-                        search: configuration.search
-                    )
-                    tryAgainLater(isDone)
+                    tryAgainLater(try host.configure(configuration), &host)
+                    await plane.handle(.conflicts(host.conflicts()))
                 } catch {
                     return error as? Sentence ?? Sentence("\(error)")
                 }
-                await sentinels.listen(on: configuration.sentinels, plane)
+                await sentinels.listen(on: configuration.sentinels, for: Self.service(plane))
                 isHostReady.set()
             // Done on the loop's thread.
-            case .output(.persist), .output(.replaceNames), .output(.exchange), .output(.port): break
+            case .output(.persist), .output(.replaceNames), .output(.exchange), .output(.port):
+                break
             case .output(.event(let event)): event.log(to: logger)
             }
         }
@@ -162,9 +213,11 @@ struct ClientSession: Sendable {
 
     /// Without the resolver configuration no protected name is answered: a full disk is emptied, a
     /// file made writable, and nobody starts the client anew for that.
-    private func tryAgainLater(_ isDone: Bool) {
+    private func tryAgainLater(_ isDone: Bool, _ host: inout ClientHost) {
+        host.retry?.cancel()
+        host.retry = nil
         guard !isDone else { return }
-        Task {
+        host.retry = Task {
             try await Task.sleep(for: Self.resolverRetry)
             happenings.retry()
         }
@@ -193,6 +246,9 @@ struct ClientSession: Sendable {
                         "connected to the portal",
                         metadata: ["url": "\(options.token.url)", "account": "\(welcome.account)"]
                     )
+                    // Known before the first address is handed out.
+                    let overlaps = ClientHost.overlaps(with: welcome.addresses.all, index: index)
+                    await plane.handle(.conflicts(ClientHost.networks(overlaps)))
                 }
                 await plane.handle(.portal(message))
             case .unreadable: channel.send(.resync(.init(reason: "a message could not be read")))
@@ -208,9 +264,14 @@ struct ClientSession: Sendable {
     private func watch() async throws {
         let monitor = try HostFacts.networkMonitor(
             ignoring: index,
-            files: [ClientHost.resolverPath]
+            files: resolver.watchedFiles
         )
         for await _ in monitor.changes {
+            guard monitor.takeKinds().contains(.network) else {
+                // The host's nameservers only: the paths are as they were.
+                happenings.retry()
+                continue
+            }
             channel.networkChanged()
             await readHost()
             happenings.networkChanged()
@@ -220,11 +281,14 @@ struct ClientSession: Sendable {
     private func readHost() async {
         let addresses = (try? HostNetwork.candidates(excluding: index)) ?? []
         await plane.handle(.localAddresses(addresses, port: port))
-        let resolver = ResolverConfiguration(
-            path: ClientHost.resolverPath,
-            folder: options.statePath
-        )
-        let servers = (try? resolver.hostConfiguration().nameservers) ?? []
-        await plane.handle(.hostResolvers(servers.map { Endpoint($0, port: 53) }))
+        let found = resolver.readServers()
+        await plane.handle(.hostUpstreams(found.servers.compactMap { Upstream($0) }))
+        let zones = found.zones.map { zone in
+            Machine.HostZone(
+                domain: zone.domain,
+                upstreams: zone.servers.compactMap { Upstream($0) }
+            )
+        }
+        await plane.handle(.hostZones(zones))
     }
 }

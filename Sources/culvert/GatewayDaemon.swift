@@ -29,10 +29,16 @@ struct GatewayDaemon: Sendable {
 
     let options: Options
     let logger: Logger
+    private let lookup: HostLookup
+    private let dialer: UpstreamDialer
     /// For what was said last to get through the streams that carry it.
     private static let partingTime = Duration.milliseconds(100)
 
-    init(options: Options, logger: Logger) { (self.options, self.logger) = (options, logger) }
+    init(options: Options, logger: Logger) {
+        (self.options, self.logger) = (options, logger)
+        lookup = HostLookup(mark: nil) { HostFacts.nameServers(of: "/etc/resolv.conf") }
+        dialer = UpstreamDialer(mark: nil, lookup: lookup)
+    }
 
     /// Runs until SIGTERM or SIGINT, and puts the host back.
     func run() async throws {
@@ -64,9 +70,10 @@ struct GatewayDaemon: Sendable {
         let channel = ControlChannel<ToGateway>(
             token: options.token,
             mark: nil,
-            lookup: HostLookup(mark: nil) { HostFacts.nameServers(of: "/etc/resolv.conf") },
+            lookup: lookup,
             logger: logger
         )
+        let queries = SentinelServer(logger: logger)
         let streams = RelayStreams(port: port, mark: nil, logger: logger) { id, bridge in
             await plane.handle(.relayStream(id, bridge: bridge))
         }
@@ -87,7 +94,8 @@ struct GatewayDaemon: Sendable {
             },
         ]
         defer { for task in tasks { task.cancel() } }
-        let ending = await work(happenings, channel, plane, streams, &host)
+        let ending = await work(happenings, channel, plane, streams, queries, &host)
+        await queries.stop()
         try? await Task.sleep(for: Self.partingTime)
         await plane.stop()
         if let ending { throw ending }
@@ -99,6 +107,7 @@ struct GatewayDaemon: Sendable {
         _ channel: ControlChannel<ToGateway>,
         _ plane: Plane,
         _ streams: RelayStreams,
+        _ queries: SentinelServer,
         _ host: inout GatewayHost
     ) async -> Sentence? {
         for await happening in happenings.stream {
@@ -110,7 +119,7 @@ struct GatewayDaemon: Sendable {
             case .output(.toPortal(let message)): channel.send(message)
             case .output(.exchange(let exchange)):
                 Task {
-                    let answer = await StreamExchanger(mark: nil).ask(exchange)
+                    let answer = await dialer.ask(exchange)
                     await plane.handle(.exchangeAnswered(token: exchange.token, bytes: answer))
                 }
             case .output(.configure(let configuration)):
@@ -122,12 +131,29 @@ struct GatewayDaemon: Sendable {
                 } catch {
                     return error as? Sentence ?? Sentence("\(error)")
                 }
+                let isServed = await queries.listen(
+                    on: configuration.tunnel,
+                    for: Self.service(plane)
+                )
+                await plane.handle(.servesStreams(isServed))
+            case .output(.streamAnswer(let id, let bytes)): await queries.answer(id, bytes)
             case .output(.connectRelay(let relay)): streams.connect(relay)
             case .output(.disconnectRelay(let id)): streams.disconnect(id)
             case .output(.event(let event)): event.log(to: logger)
             }
         }
         return nil
+    }
+
+    /// DNS over TCP of clients, at the gateway's own tunnel addresses.
+    private static func service(_ plane: Plane) -> SentinelServer.Service {
+        SentinelServer.Service(
+            peer: .machine,
+            divert: { await plane.divert($0) },
+            ask: { id, _, client, bytes in
+                await plane.handle(.streamQuery(id: id, client: client, bytes: bytes))
+            }
+        )
     }
 
     /// Carries messages between the portal and the core.
@@ -187,10 +213,12 @@ struct GatewayDaemon: Sendable {
     private func readHost(_ plane: Plane, _ index: UInt32, _ port: UInt16) async {
         let addresses = (try? HostNetwork.candidates(excluding: index)) ?? []
         await plane.handle(.localAddresses(addresses, port: port))
+        let file = HostFacts.resolverFile("/etc/resolv.conf")
         await plane.handle(
             .resolvers(
-                HostFacts.nameServers(of: "/etc/resolv.conf"),
-                hosts: HostFacts.hostsFile().map { .init(name: $0.name, addresses: $0.addresses) }
+                file.nameservers.map { Endpoint($0, port: 53) },
+                hosts: HostFacts.hostsFile().map { .init(name: $0.name, addresses: $0.addresses) },
+                options: ResolverOptions(search: file.search, words: file.options)
             )
         )
     }

@@ -5,13 +5,13 @@ internal import SansIO
 /// What a gateway tells Prometheus.
 enum GatewayMetrics {
     static func text(_ plane: DataPlane<Gateway::Gateway>) async -> String {
-        let (status, connections) = await plane.withMachine {
-            ($0.status(at: SystemClock.now()), $0.connectionCounters)
+        let (status, connections, relays) = await plane.withMachine {
+            ($0.status(at: SystemClock.now()), $0.connectionCounters, $0.relayCounters)
         }
         var text = MetricsText()
         state(status, into: &text)
         packets(status, into: &text)
-        text.refused("gateway", connections)
+        text.refused("gateway", connections, relays)
         return text.text
     }
 
@@ -95,6 +95,34 @@ enum GatewayMetrics {
             "culvert_gateway_lookups_failed",
             "Names that no server answered.",
             status.failedLookups
+        )
+        queries(counters, into: &text)
+    }
+
+    /// What clients asked of the site's nameservers.
+    private static func queries(
+        _ counters: Gateway::Gateway.Counters,
+        into text: inout MetricsText
+    ) {
+        text.counter(
+            "culvert_gateway_queries",
+            "Queries of clients for the site's own records.",
+            counters.queries
+        )
+        text.counter(
+            "culvert_gateway_queries_refused",
+            "Queries of clients for names that no lease permits.",
+            counters.queriesRefused
+        )
+        text.counter(
+            "culvert_gateway_queries_limited",
+            "Queries of clients refused because there were too many.",
+            counters.queriesLimited
+        )
+        text.counter(
+            "culvert_gateway_queries_unanswered",
+            "Queries of clients that no nameserver of the site helped with.",
+            counters.queriesUnanswered
         )
     }
 }

@@ -21,8 +21,12 @@ enum HostFacts {
 
     /// The name servers of a resolv.conf.
     static func nameServers(of path: String) -> [Endpoint] {
-        guard let bytes = FileManager.default.contents(atPath: path) else { return [] }
-        return ResolverFile([UInt8](bytes)).nameservers.map { Endpoint($0, port: 53) }
+        resolverFile(path).nameservers.map { Endpoint($0, port: 53) }
+    }
+
+    /// What a resolv.conf says; nothing where there is none.
+    static func resolverFile(_ path: String) -> ResolverFile {
+        ResolverFile([UInt8](FileManager.default.contents(atPath: path) ?? Data()))
     }
 
     /// The lines of the hosts file.

@@ -62,7 +62,7 @@ struct Culvert: AsyncParsableCommand {
                 name: "On a client",
                 subcommands: [
                     UpCommand.self, DownCommand.self, StatusCommand.self, ResourcesCommand.self,
-                    ExplainCommand.self, NetcheckCommand.self,
+                    ExplainCommand.self, NetcheckCommand.self, DNSCommand.self,
                 ]
             ),
             CommandGroup(

@@ -26,6 +26,7 @@ enum StatusText {
             lines += ["", "NAMESERVER        STANDS FOR"]
             lines += core.nameservers.map { "\(padded("\($0.sentinel)", 16))  \($0.upstream)" }
         }
+        if !status.notices.isEmpty { lines += [""] + status.notices }
         lines += ["", gateways(core)]
         if !core.relays.isEmpty { lines += ["", relays(core.relays)] }
         lines += ["", resources(core)]

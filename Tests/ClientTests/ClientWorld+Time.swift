@@ -127,7 +127,8 @@ extension ClientWorld {
                 if answersPortal { decisions.append(request) }
             case .persist(let record): persisted += record.bytes
             case .replaceNames(let log): persisted = log
-            case .toPortal, .exchange, .forward, .port, .configure, .streamAnswer, .event, .finished,
+            case .toPortal, .exchange, .forward, .port, .configure, .streamAnswer, .event,
+                .finished,
                 .connectRelay,
                 .disconnectRelay:
                 break

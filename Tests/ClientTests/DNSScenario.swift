@@ -17,11 +17,14 @@ import SansIO
 /// What upstreams do with the oldest query that they have:
 ///   upstream RCODE [RECORD]…                 upstream padding BYTES
 ///   upstream unreachable
+/// What the site does with its oldest question:
+///   site RCODE [RECORD]…                     site refused CODE
 /// Time passes:
 ///   after SECONDS
 /// Expect, of the last query, or with `later` of the next answer that comes by itself:
 ///   expect RCODE [RECORD]… [aa] [tc] [edns=BYTES|no-edns] [error=CODE] [soa=ZONE] [count=N]
 ///   expect forward ENDPOINT udp|tcp          expect wait|drop|silence
+///   expect site udp|tcp [ID]…
 ///   expect sentinels ADDRESS…                expect resources ADDRESS [ID]…
 /// A record is TYPE=DATA, an address or a name.
 struct DNSScenario {
@@ -39,6 +42,7 @@ struct DNSScenario {
     private var log: [UInt8] = []
     private var outcome = StubResolver.Outcome.drop
     private var exchanges: [UpstreamQuery] = []
+    private var questions: [SiteQuestion] = []
     private var reply: [UInt8]?
 
     init() throws {
@@ -84,6 +88,7 @@ struct DNSScenario {
             let bytes = try rest.map { try need(UInt8($0, radix: 16), $0) }
             resolve(bytes, from: try asker())
         case "upstream": try upstream(rest)
+        case "site": try site(rest)
         case "after":
             now = now.advanced(by: .milliseconds(Int(try need(Double(rest[0]), rest[0]) * 1000)))
             stub.advance(to: now)
@@ -171,31 +176,48 @@ extension DNSScenario {
     private mutating func resolve(_ bytes: [UInt8], from asker: Asker) {
         outcome = stub.resolve(bytes, from: asker, at: now)
         if case .forward(let exchange) = outcome { exchanges.append(exchange) }
+        if case .askSite(let question) = outcome { questions.append(question) }
     }
 
     private mutating func upstream(_ words: [String]) throws {
         try check(!exchanges.isEmpty, "no upstream was asked")
         let exchange = exchanges.removeFirst()
-        var answer: [UInt8]?
-        if words[0] != "unreachable" {
-            var message = try Message(exchange.bytes.rawSpan)
-            let name = message.questions[0].name
-            message.header.isResponse = true
-            if words[0] == "padding" {
-                let size = try need(Int(words[1]), words[1])
-                let data = RecordData.other(
-                    RecordType(rawValue: 65_280),
-                    Array(repeating: 0, count: size)
-                )
-                message.answers = [Record(name, timeToLive: 60, data)]
-            } else {
-                message.responseCode = try need(ResponseCode(words[0]), words[0])
-                message.answers = try words.dropFirst().map { try record($0, name, 60) }
-            }
-            answer = message.wire()
-        }
+        let isReachable = words[0] != "unreachable"
+        let answer = isReachable ? try self.answer(to: exchange.bytes, words) : nil
         let reply = stub.finish(exchange.token, with: answer, at: now)
         outcome = reply.map { .answer($0.bytes) } ?? .drop
+    }
+
+    private mutating func site(_ words: [String]) throws {
+        try check(!questions.isEmpty, "no site was asked")
+        let question = questions.removeFirst()
+        let reply: StubResolver.Reply?
+        if words[0] == "refused" {
+            let error = ExtendedError(code: try need(UInt16(words[1]), words[1]))
+            reply = stub.refuse(question.token, error, at: now)
+        } else {
+            let answer = try self.answer(to: question.bytes, words)
+            reply = stub.finish(question.token, with: answer, at: now)
+        }
+        outcome = reply.map { .answer($0.bytes) } ?? .drop
+    }
+
+    private func answer(to query: [UInt8], _ words: [String]) throws -> [UInt8] {
+        var message = try Message(query.rawSpan)
+        let name = message.questions[0].name
+        message.header.isResponse = true
+        if words[0] == "padding" {
+            let size = try need(Int(words[1]), words[1])
+            let data = RecordData.other(
+                RecordType(rawValue: 65_280),
+                Array(repeating: 0, count: size)
+            )
+            message.answers = [Record(name, timeToLive: 60, data)]
+        } else {
+            message.responseCode = try need(ResponseCode(words[0]), words[0])
+            message.answers = try words.dropFirst().map { try record($0, name, 60) }
+        }
+        return message.wire()
     }
 
     private func record(_ word: String, _ name: Name, _ timeToLive: UInt32) throws -> Record {
@@ -230,6 +252,11 @@ extension DNSScenario {
             let transport: Exchange.Transport = words[2] == "tcp" ? .stream : .datagram
             try check(exchange.upstream == Upstream(words[1]), "to \(exchange.upstream)")
             try check(exchange.transport == transport, "by \(exchange.transport)")
+        case "site":
+            guard case .askSite(let question) = outcome else { throw Wrong("not for a site") }
+            try check(question.isStream == (words[1] == "tcp"), "by another transport")
+            let ids = question.resources.map(\.text)
+            try check(ids == Array(words.dropFirst(2)), "\(ids)")
         case "wait": try check(outcome == .wait, "\(outcome)")
         case "drop", "silence": try check(outcome == .drop, "\(outcome)")
         case "sentinels":

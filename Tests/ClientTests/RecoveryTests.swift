@@ -288,6 +288,59 @@ struct RecoveryTests {
         #expect(try #require(LeaseTests.timeUntilServed(world, address, by: 1)) < .seconds(1))
     }
 
+    @Test("when nobody was heard, the first gateway has a moment more than the stand-by")
+    func headStart() throws {
+        let world = ClientWorld()
+        world.served = ["a": [0, 1], "b": [1]]
+        world.start([
+            ClientWorld.prefix("a", "10.1.0.0/16"), ClientWorld.prefix("b", "10.2.0.0/16"),
+        ])
+        let address = IPAddress(ipv4: 0x0a01_0001)
+        world.send(ClientWorld.udp(to: address))
+        world.send(ClientWorld.udp(to: IPAddress(ipv4: 0x0a02_0001)))
+        world.run(for: .seconds(1))
+        for site in world.sites { site.isCut = true }
+        let before = world.delivered.count
+        func flow(for count: Int) {
+            for _ in 0..<count {
+                world.send(ClientWorld.tcp(to: address, flags: .ack))
+                world.run(for: .milliseconds(100))
+            }
+        }
+        flow(for: 40)
+        world.sites[1].isCut = false
+        flow(for: 3)
+        world.sites[0].isCut = false
+        flow(for: 5)
+        #expect(world.client.authorizations["a"]?.lease?.gateway == "gateway-0")
+        #expect(try #require(LeaseTests.timeUntilServed(world, address, by: 0)) < .seconds(1))
+        #expect(world.told(since: before).isEmpty)
+    }
+
+    @Test("a gateway that the portal lost is asked at once: the next packet goes to another")
+    func offlineIsAsked() throws {
+        let (world, address) = try LeaseTests.connected()
+        world.run(for: .seconds(40))
+        world.sites[0].isCut = true
+        world.tell(.gatewayOffline(ToClient.GatewayOffline(gateway: "gateway-0")))
+        world.run(for: .seconds(3))
+        #expect(
+            try #require(LeaseTests.timeUntilServed(world, address, by: 1)) < .milliseconds(200)
+        )
+    }
+
+    @Test("a gateway that the portal lost and that answers goes on serving")
+    func offlineAnswers() throws {
+        let (world, address) = try LeaseTests.connected()
+        world.run(for: .seconds(40))
+        world.tell(.gatewayOffline(ToClient.GatewayOffline(gateway: "gateway-0")))
+        world.run(for: .seconds(3))
+        #expect(
+            try #require(LeaseTests.timeUntilServed(world, address, by: 0)) < .milliseconds(100)
+        )
+        #expect(world.requests.count == 1)
+    }
+
     @Test("a gateway that is not there yet is told no names, and wakes nobody for them")
     func namesWait() throws {
         let world = ClientWorld()
@@ -329,6 +382,35 @@ struct RecoveryTests {
         world.run(for: .milliseconds(100))
         let (before, packets) = (world.delivered.count, world.sites[0].packets.count)
         world.send(ClientWorld.tcp(to: address, from: 41_000))
+        #expect(world.told(since: before) == [.hostUnreachable])
+        world.send(ClientWorld.tcp(to: address, flags: .ack))
+        world.run(for: .milliseconds(20))
+        #expect(world.told(since: before).count == 1)
+        #expect(world.sites[0].packets.count == packets + 1)
+        // A query makes the name be tried again, in vain.
+        _ = world.resolve("git.example.com")
+        let asked = world.delivered.count
+        world.send(ClientWorld.tcp(to: address, from: 41_001))
+        world.run(for: .milliseconds(100))
+        #expect(world.told(since: asked) == [.hostUnreachable])
+        world.send(ClientWorld.tcp(to: address, flags: .ack))
+        world.run(for: .milliseconds(20))
+        #expect(world.told(since: asked).count == 1)
+        #expect(world.sites[0].packets.count == packets + 2)
+    }
+
+    @Test("a name without addresses after a restart: the gateway judges connections of before")
+    func addressesGoneBefore() throws {
+        let world = ClientWorld()
+        world.served = ["git": [0]]
+        world.sites[0].status = .noAddresses
+        world.start([ClientWorld.name("git", "git.example.com")])
+        let address = try #require(world.resolve("git.example.com").first)
+        // Told by the portal, the name is asked for without waiting; then its answer is known.
+        world.send(ClientWorld.tcp(to: address, from: 41_000))
+        world.run(for: .milliseconds(200))
+        let (before, packets) = (world.delivered.count, world.sites[0].packets.count)
+        world.send(ClientWorld.tcp(to: address, from: 41_001))
         #expect(world.told(since: before) == [.hostUnreachable])
         world.send(ClientWorld.tcp(to: address, flags: .ack))
         world.run(for: .milliseconds(20))

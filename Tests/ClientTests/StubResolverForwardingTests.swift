@@ -29,6 +29,21 @@ import Testing
         #expect(exchange.transport == .datagram)
     }
 
+    @Test func `by UDP no upstream is asked for more than is passed on`() throws {
+        let stub = try makeStub()
+        for (asked, isStream, sent) in [
+            (UInt16(4096), false, UInt16(1232)), (4096, true, 4096), (1232, false, 1232),
+            (600, false, 600),
+        ] {
+            let edns = EDNS(udpByteCount: asked, options: [EDNS.Option(code: 10, value: [1, 2])])
+            let bytes = try query("example.org", .a, edns: edns)
+            let asker = isStream ? try streamAsker() : try asker()
+            let forwarded = try stub.forwarded(bytes, from: asker).bytes
+            let message = try Message(forwarded.rawSpan)
+            #expect(message.edns == EDNS(udpByteCount: sent, options: edns.options))
+        }
+    }
+
     @Test func `a sentinel that stands for nobody is silent (anchor 14555)`() throws {
         let stub = try makeStub()
         let asker = Asker(sentinel: try address("100.100.111.99"), path: .stream(id: 1))

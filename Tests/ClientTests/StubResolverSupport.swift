@@ -86,6 +86,26 @@ final class Stub {
 
     func replaceProxies(with table: ProxyTable) { resolver.replaceProxies(with: table) }
     func setUpstreams(_ all: [Upstream]) -> Bool { resolver.setUpstreams(all) }
+    var cacheStatus: CacheStatus { resolver.cacheStatus }
+    var isCacheEnabled: Bool {
+        get { resolver.isCacheEnabled }
+        set { resolver.isCacheEnabled = newValue }
+    }
+
+    func flushCache() { resolver.flushCache() }
+    func setZones(_ all: [ForwardZone]) -> Bool { resolver.setZones(all) }
+    func setTunnelUpstreams(_ all: Set<Upstream>) { resolver.setTunnelUpstreams(all) }
+    func setConflicts(_ networks: [IPPrefix]) { resolver.setConflicts(networks) }
+    func popQuery() -> UpstreamQuery? { resolver.popQuery() }
+
+    func explain(
+        _ name: String,
+        _ type: RecordType = .a,
+        at now: Instant = at(0)
+    ) throws -> QueryExplanation {
+        resolver.explain(try Name(text: name), type, at: now)
+    }
+
     func setTunnelAddresses(_ all: [IPAddress]) { resolver.setTunnelAddresses(all) }
     func setWithheld(_ names: WithheldNames?) -> Bool { resolver.setWithheld(names) }
     func setResources(_ all: [ProtectedName]) -> Bool { resolver.setResources(all) }
@@ -98,6 +118,10 @@ final class Stub {
 
     func resolve(_ bytes: [UInt8], from asker: Asker, at now: Instant) -> StubResolver.Outcome {
         resolver.resolve(bytes.rawSpan, from: asker, at: now)
+    }
+
+    func refuse(_ token: UInt64, _ error: ExtendedError, at now: Instant) -> StubResolver.Reply? {
+        resolver.refuse(token, error: error, at: now)
     }
 
     func finish(_ token: UInt64, with bytes: [UInt8]?, at now: Instant) -> StubResolver.Reply? {
@@ -128,6 +152,20 @@ final class Stub {
             throw NotForwarded()
         }
         return exchange
+    }
+}
+
+extension Stub {
+    /// Asks, and gives what the site is asked then.
+    func askedOfSite(
+        _ bytes: [UInt8],
+        from asker: Asker,
+        at now: Instant = at(0)
+    ) throws -> SiteQuestion {
+        guard case .askSite(let question) = resolve(bytes, from: asker, at: now) else {
+            throw NotForwarded()
+        }
+        return question
     }
 }
 

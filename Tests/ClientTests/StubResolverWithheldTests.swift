@@ -27,6 +27,15 @@ struct StubResolverWithheldTests {
         #expect(try stub.ask("a.git.example", .a) == nil)
     }
 
+    @Test("their other types are refused at once, and no one is asked")
+    func otherTypes() throws {
+        let stub = try makeStub()
+        _ = stub.setWithheld(try withhold([("git.example", isSuffix: false)]))
+        let refused = try #require(try stub.ask("git.example", .txt, edns: EDNS()))
+        #expect(refused.responseCode == .serverFailure)
+        #expect(refused.edns?.extendedErrors.map(\.code) == [18])
+    }
+
     @Test("a withheld `*.` pattern takes everything below it and the name itself")
     func below() throws {
         let stub = try makeStub()

@@ -40,6 +40,33 @@ import Testing
         }
     }
 
+    @Test func `what lies below a name is found as by trying names`() throws {
+        let labels = ["a", "b", "ab", "c"]
+        let parts = labels + ["*", "**", "?", "a*", "*b", "a?", "?*"]
+        var below: [[String]] = [[]]
+        var last: [[String]] = [[]]
+        for _ in 0..<4 {
+            last = last.flatMap { tail in labels.map { [$0] + tail } }
+            below += last
+        }
+        for seed in 0..<30 as Range<UInt64> {
+            var random = RandomSource(seed: seed)
+            var index = PatternIndex<Int>()
+            for id in 0..<4 {
+                let text = (0...random.below(3)).map { _ in random.pick(parts) } + ["x"]
+                index.insert(try pattern(text.joined(separator: ".")), id)
+            }
+            for _ in 0..<6 {
+                let tail = (0..<random.below(3)).map { _ in random.pick(labels) } + ["x"]
+                let expected = try below.dropFirst().contains {
+                    index.hasMatch(of: try name(($0 + tail).joined(separator: ".")))
+                }
+                let asked = try name(tail.joined(separator: "."))
+                #expect(index.hasPattern(below: asked) == expected, "seed \(seed): \(asked)")
+            }
+        }
+    }
+
     @Test func `the lower id comes first among equals (the anchor's choice hung on map order)`()
         throws
     {

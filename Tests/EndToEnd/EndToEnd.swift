@@ -18,6 +18,23 @@ enum EndToEnd {
     static let roles = Roles(executable: Product.executable)
 }
 
+/// Something that mostly waits, on a thread of its own beside the tests.
+final class Beside<Value: Sendable>: Sendable {
+    private let result: Task<Value, any Error>
+
+    init(_ body: @escaping @Sendable () throws -> Value) {
+        result = Task {
+            try await withCheckedThrowingContinuation { continuation in
+                Thread { continuation.resume(with: Result(catching: body)) }.start()
+            }
+        }
+    }
+
+    var value: Value {
+        get async throws { try await result.value }
+    }
+}
+
 /// The demo's network with all roles running, for the length of one test.
 struct RunningDemo {
     let world: DemoNetwork

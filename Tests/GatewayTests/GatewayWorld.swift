@@ -47,6 +47,10 @@ struct Zone {
     var needsStream = false
     /// Names on the way to the addresses.
     var aliases: [String] = []
+    /// Records of other types.
+    var records: [RecordData] = []
+    /// What else the answer says.
+    var change: (inout DNS.Message) -> Void = { _ in }
 }
 
 /// A gateway with its clients, its resources and its nameserver; the network between them loses
@@ -415,11 +419,12 @@ final class GatewayWorld {
                 reply.answers.append(Record(owner, timeToLive: zone.seconds, .cname(next)))
                 owner = next
             }
-            for address in zone.addresses where address.isIPv4 == (question.type == .a) {
-                let data: RecordData = address.isIPv4 ? .a(address) : .aaaa(address)
+            let addresses = zone.addresses.map { $0.isIPv4 ? RecordData.a($0) : .aaaa($0) }
+            for data in addresses + zone.records where data.type == question.type {
                 reply.answers.append(Record(owner, timeToLive: zone.seconds, data))
             }
         }
+        zone.change(&reply)
         if let command = Gateway.command(answering: exchange.token, with: reply.wire()) {
             say(command)
         }

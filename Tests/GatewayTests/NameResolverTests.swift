@@ -11,33 +11,41 @@ private let app = Name("app.example.com") ?? .root
 
 /// A resolver with a clock, and the questions that it asked.
 private struct Bench {
-    var resolver = NameResolver(random: RandomSource(seed: 7))
+    var site = SiteResolver(random: RandomSource(seed: 7))
+    var resolver = NameResolver()
     var now = Instant.at(0)
     var asked: [Exchange] = []
 
-    init(_ servers: [Endpoint] = [one, two]) {
-        resolver.configure(servers: servers, hosts: [])
-    }
+    init(_ servers: [Endpoint] = [one, two]) { site.configure(servers: servers, hosts: []) }
 
     @discardableResult
     mutating func resolve(_ name: Name = app, isQuery: Bool = false) -> ResolvedName {
-        let known = resolver.resolve(name, isQuery: isQuery, at: now)
+        let known = resolver.resolve(name, isQuery: isQuery, at: now, by: &site)
         collect()
         return known
     }
 
     mutating func collect() {
-        while let exchange = resolver.pollExchange() { asked.append(exchange) }
+        while let finding = site.pollFinding() {
+            guard case .addresses(let name, let family) = finding.purpose else { continue }
+            resolver.take(finding.outcome, of: name, family, at: now)
+        }
+        while let exchange = site.pollExchange() { asked.append(exchange) }
         while resolver.pollChange() != nil {}
+    }
+
+    var nextDeadline: Instant? {
+        [site.nextDeadline, resolver.nextDeadline].compactMap { $0 }.min()
     }
 
     /// Sleeps from deadline to deadline.
     mutating func run(_ seconds: Double) {
         let end = now.advanced(by: .seconds(seconds))
         for _ in 0..<10_000 {
-            guard let next = resolver.nextDeadline, next <= end else { break }
+            guard let next = nextDeadline, next <= end else { break }
             now = max(now, next)
-            resolver.advance(to: now)
+            site.advance(to: now)
+            resolver.advance(to: now, by: &site)
             collect()
         }
         now = end
@@ -65,7 +73,7 @@ private struct Bench {
             reply.answers.append(Record(question.name, timeToLive: seconds, data))
         }
         change(&reply)
-        resolver.answered(exchange.token, with: reply.wire(), at: now)
+        site.answered(exchange.token, with: reply.wire(), at: now)
         collect()
     }
 
@@ -128,7 +136,7 @@ private struct Bench {
     @Test func `an exchange that fails at once makes the next server asked at once`() {
         var bench = Bench()
         bench.resolve()
-        bench.resolver.answered(bench.asked[0].token, with: nil, at: bench.now)
+        bench.site.answered(bench.asked[0].token, with: nil, at: bench.now)
         bench.collect()
         #expect(bench.asked.map(\.server) == [one, one, two])
     }
@@ -176,7 +184,7 @@ private struct Bench {
         bench.resolve()
         let first = bench.asked[0]
         if what == "not DNS" {
-            bench.resolver.answered(first.token, with: [1, 2, 3], at: bench.now)
+            bench.site.answered(first.token, with: [1, 2, 3], at: bench.now)
         } else {
             bench.answer(first, [("10.0.0.1", 60)]) { reply in
                 switch what {
@@ -194,8 +202,8 @@ private struct Bench {
 
     @Test func `an answer for a token that was never given is harmless`() {
         var bench = Bench()
-        bench.resolver.answered(99, with: [], at: bench.now)
-        #expect(bench.resolver.counters.unrelated == 1)
+        bench.site.answered(99, with: [], at: bench.now)
+        #expect(bench.site.counters.unrelated == 1)
     }
 
     @Test func `without nameservers a name fails at once`() {
@@ -205,9 +213,12 @@ private struct Bench {
 
     @Test func `the hosts file comes first`() {
         var bench = Bench()
-        bench.resolver.configure(
+        bench.site.configure(
             servers: [one],
-            hosts: [("APP.example.com", [Address.real1]), ("localhost", [Address.of("127.0.0.1")])]
+            hosts: [
+                Gateway.HostEntry(name: "APP.example.com", addresses: [Address.real1]),
+                Gateway.HostEntry(name: "localhost", addresses: [Address.of("127.0.0.1")]),
+            ]
         )
         #expect(bench.resolve() == ResolvedName(ipv4: .addresses([Address.real1]), ipv6: .absent))
         let local = bench.resolve(Name("localhost") ?? .root)
@@ -236,7 +247,7 @@ private struct Bench {
         bench.run(60)
         #expect(bench.resolver.count == 0)
         #expect(bench.asked.isEmpty)
-        #expect(bench.resolver.nextDeadline == nil)
+        #expect(bench.nextDeadline == nil)
     }
 
     @Test func `a failed refresh leaves the addresses that were known`() {
@@ -302,29 +313,29 @@ private struct Bench {
     @Test func `names and look-ups have bounds`() {
         var bench = Bench()
         for number in 0..<600 { bench.resolve(Name("n\(number).example.com") ?? .root) }
-        #expect(bench.asked.count == NameResolver.Limits.lookups)
-        #expect(bench.resolver.counters.refused == 176)
+        #expect(bench.asked.count == SiteResolver.Limits.lookups)
+        #expect(bench.site.counters.refused == 176)
     }
 
     @Test func `anything queued means a deadline of now`() {
         var bench = Bench()
-        _ = bench.resolver.resolve(app, isQuery: false, at: bench.now)
-        #expect(bench.resolver.nextDeadline == Instant(nanoseconds: 0))
+        _ = bench.resolver.resolve(app, isQuery: false, at: bench.now, by: &bench.site)
+        #expect(bench.nextDeadline == Instant(nanoseconds: 0))
         bench.collect()
-        #expect(bench.resolver.nextDeadline == .at(1))
+        #expect(bench.nextDeadline == .at(1))
     }
 
     @Test func `once it is answered, nothing is due before the answer's time is over`() {
         var bench = Bench()
         bench.resolve()
         bench.answerAll([("10.0.0.1", 60), ("2001:db8::1", 90)])
-        #expect(bench.resolver.nextDeadline == .at(60))
+        #expect(bench.nextDeadline == .at(60))
         bench.run(200)
-        #expect(bench.resolver.nextDeadline == nil)
+        #expect(bench.nextDeadline == nil)
         #expect(bench.resolver.count == 0)
         // A name of later takes the number of one that was forgotten.
         bench.resolve(Name("other.example.com") ?? .root)
         bench.answerAll([("10.0.0.2", 60)])
-        #expect(bench.resolver.nextDeadline == .at(230))
+        #expect(bench.nextDeadline == .at(230))
     }
 }

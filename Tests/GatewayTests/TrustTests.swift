@@ -50,7 +50,7 @@ import Testing
         #expect(client.last?.icmpCode == 13)
     }
 
-    @Test func `the gateway's own address answers ping and nothing else`() {
+    @Test func `the gateway's own address answers ping and DNS, and nothing else`() {
         let world = GatewayWorld()
         let client = world.connectedClient()
         world.send(Packet.ping(from: client.address, to: Address.gateway, id: 77), by: client)

@@ -88,6 +88,7 @@ extension KernelTests {
             var changes = monitor.changes.makeAsyncIterator()
             try TextFile.replace(path, [1])
             await changes.next()
+            #expect(monitor.takeKinds().contains(.files))
             try TextFile.overwrite(path, [2])
             await changes.next()
             monitor.stop()

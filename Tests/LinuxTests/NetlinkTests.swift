@@ -134,10 +134,56 @@ extension KernelTests {
             let pair = try Pair()
             let range = try Self.prefix("10.0.0.0/8")
             let found: Result<[HostNetwork.Overlap], any Error> = try pair.near.run {
-                Result { try HostNetwork.overlaps(with: [range], excluding: nil) }
+                Result {
+                    try HostNetwork.overlaps(with: [range], excluding: nil, plan: .client)
+                }
             }
-            #expect(try found.get().allSatisfy { $0.interface == "cvlxa" && $0.range == range })
-            #expect(try found.get().count == 2, "an address and a route")
+            let taken = try [Self.prefix("10.9.0.0/24")].map {
+                HostNetwork.Overlap(range: range, taken: $0, interface: "cvlxa")
+            }
+            #expect(try found.get() == taken, "the address lies in the route")
+            #expect(taken.map(\.isInside) == [true])
+        }
+
+        @Test("overlaps: other tables count, the wider stands for the narrower, half the world not")
+        func overlapsOfOthers() throws {
+            let pair = try Pair()
+            for route in ["100.64.0.0/10", "100.100.0.0/16", "100.100.1.0/24", "0.0.0.0/1"] {
+                try run("ip route add \(route) dev cvlxa table 52", in: pair.near)
+            }
+            try run("ip address add 100.97.0.9/32 dev cvlxa", in: pair.near)
+            let range = try Self.prefix("100.96.0.0/11")
+            let found: Result<[HostNetwork.Overlap], any Error> = try pair.near.run {
+                Result {
+                    try HostNetwork.overlaps(with: [range], excluding: nil, plan: .client)
+                }
+            }
+            let expected = ["100.64.0.0/10", "100.100.0.0/16", "100.97.0.9"]
+            #expect(try found.get().map(\.taken) == expected.map(Self.prefix))
+            #expect(try found.get().map(\.isInside) == [false, true, true])
+        }
+
+        @Test("a network that the host reaches without a router stays with it, one by a router not")
+        func keptByHost() throws {
+            let pair = try Pair()
+            try run("ip route add 100.100.0.0/16 dev cvlxa", in: pair.near)
+            try run("ip route add 100.101.0.0/16 via 10.9.0.2", in: pair.near)
+            try run("ip route add 100.102.0.0/16 dev cvlxa table 52", in: pair.near)
+            let range = try Self.prefix("100.96.0.0/11")
+            let found: Result<[String], any Error> = try pair.near.run {
+                Result {
+                    let device = try TunnelDevice(name: "cvlx%d")
+                    try device.configure()
+                    var routes = try Routes(interface: device.index, plan: .client)
+                    let report = try routes.apply(addresses: [], prefixes: [range])
+                    let thrown = try Netlink.routes(table: RoutingPlan.client.table)
+                        .filter { $0.kind == .throw }
+                    return thrown.map { "\($0.prefix)" }.sorted()
+                        + report.keptByHost.map { "\($0.kept)" }.sorted()
+                }
+            }
+            let kept = ["100.100.0.0/16", "100.102.0.0/16"]
+            #expect(try found.get() == kept + kept)
         }
 
         @Test("a burst of changes is told once, our own changes never")
@@ -153,6 +199,8 @@ extension KernelTests {
             }
             var changes = monitor.changes.makeAsyncIterator()
             await changes.next()
+            #expect(monitor.takeKinds() == .network)
+            #expect(monitor.takeKinds() == [])
             // One that passes over nothing tells when the burst of ours has ended.
             let other = try make(in: pair.near) {
                 try NetworkMonitor(ignoring: nil, quiet: .milliseconds(200))

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import CLinux
 internal import Glibc
 internal import IP
 internal import SansIO
@@ -31,7 +32,7 @@ struct ResolverTests {
 
         deinit {
             for name in ["/resolv.conf", "/other"] { TextFile.remove(folder + name) }
-            for name in ["original", "written", "edited"] {
+            for name in ["original", "written", "edited", "link"] {
                 TextFile.remove(folder + "/state/resolv.conf." + name)
             }
             _ = unsafe rmdir(folder + "/state")
@@ -50,7 +51,9 @@ struct ResolverTests {
             nameserver 192.0.2.1
             nameserver\t2001:db8::1
             nameserver 192.0.2.1
-            nameserver fe80::1%eth0
+            nameserver fe80::1%lo
+            nameserver fe80::2
+            nameserver fe80::3%nowhere
             nameserver nonsense
             domain old.example
             search a.example  b.example
@@ -58,7 +61,10 @@ struct ResolverTests {
             sortlist 10.0.0.0
             """
         let file = ResolverFile(Array(text.utf8))
-        #expect(file.nameservers.map(\.description) == ["192.0.2.1", "2001:db8::1"])
+        let loopback = IPAddress("fe80::1").map { $0.onLink(1) }
+        let expected = [IPAddress("192.0.2.1"), IPAddress("2001:db8::1"), loopback]
+        #expect(file.nameservers == expected.compactMap { $0 })
+        #expect(loopback?.link == 1)
         #expect(file.search == ["a.example", "b.example"])
         #expect(file.options == ["ndots:2", "edns0"])
         #expect(!file.isMarked)
@@ -152,6 +158,79 @@ struct ResolverTests {
         #expect(try configuration.restore() == .nothingToDo)
     }
 
+    @Test("what says that servers are to be believed about DNSSEC is not carried over to ours")
+    func trustAD() throws {
+        let place = try Place(
+            "nameserver ::1\noptions edns0 trust-ad\noptions trust-ad\nsortlist 10.0.0.0\n"
+        )
+        let before = try place.text()
+        _ = try place.configuration.activate(nameservers: Self.sentinels)
+        let text = try place.text()
+        #expect(text.hasSuffix("options edns0\nsortlist 10.0.0.0\n"))
+        #expect(!text.contains("trust-ad"))
+        _ = try place.configuration.restore()
+        #expect(try place.text() == before)
+    }
+
+    @Test(
+        "a link to a file of systemd-resolved gives way where that is asked for, and comes back",
+        arguments: [
+            "../run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf",
+            "/usr/lib/systemd/resolv.conf",
+        ]
+    )
+    func linkToResolved(target: String) throws {
+        let place = try Place(nil)
+        _ = unsafe symlink(target, place.path)
+        let configuration = place.configuration
+        let source: ResolverConfiguration.Source =
+            target.hasSuffix("resolve/resolv.conf") ? .resolvedServers : .resolved
+        #expect(try configuration.source() == source)
+        #expect(throws: ResolverError.symbolicLink(path: place.path, target: target)) {
+            try configuration.activate(nameservers: Self.sentinels)
+        }
+        // The second time, ours is in place already.
+        for _ in 0..<2 {
+            let activation = try configuration.activate(
+                nameservers: Self.sentinels,
+                replacesResolved: true
+            )
+            #expect(activation == .written(count: 3))
+            #expect(try ResolverFile.read(place.path).isMarked)
+            #expect(try configuration.source() == source, "without us")
+        }
+        #expect(try place.configuration.restore() == .restored)
+        var buffer = [UInt8](repeating: 0, count: 100)
+        let count = unsafe readlink(place.path, &buffer, buffer.count)
+        #expect(String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self) == target)
+        #expect(try configuration.restore() == .nothingToDo)
+    }
+
+    @Test("a link that somebody has put in place of our file is respected")
+    func foreignLink() throws {
+        let place = try Place()
+        let configuration = place.configuration
+        _ = try configuration.activate(nameservers: Self.sentinels)
+        let target = place.folder + "/other"
+        try TextFile.replace(target, Array("nameserver 192.0.2.9\n".utf8))
+        try TextFile.link(place.path, to: target)
+        #expect(throws: ResolverError.symbolicLink(path: place.path, target: target)) {
+            try configuration.activate(nameservers: Self.sentinels, replacesResolved: true)
+        }
+        #expect(try configuration.source() == .other(target: target))
+        #expect(try configuration.restore() == .changedByOthers)
+        #expect(try place.text() == "nameserver 192.0.2.9\n")
+    }
+
+    @Test(
+        "whom programs ask: the file's servers, or resolved by its address",
+        arguments: zip(["192.0.2.1", "127.0.0.53", "127.0.0.1"], [false, true, false])
+    )
+    func source(server: String, isResolved: Bool) throws {
+        let place = try Place("nameserver \(server)\n")
+        #expect(try place.configuration.source() == (isResolved ? .resolved : .file))
+    }
+
     @Test("without servers the host's own file is in place")
     func noServers() throws {
         let place = try Place()
@@ -162,6 +241,22 @@ struct ResolverTests {
         _ = try configuration.activate(nameservers: Self.sentinels)
         #expect(try configuration.activate(nameservers: []) == .untouched)
         #expect(try place.text() == before)
+    }
+
+    @Test("everybody may read our file, whatever the process's umask", .enabled(if: geteuid() == 0))
+    func readable() throws {
+        let place = try Place(nil)
+        let configuration = place.configuration
+        // A thread with a mount namespace of its own has an umask of its own.
+        let activation = try DedicatedThread.run { () -> ResolverConfiguration.Activation? in
+            guard culvert_unshare_mounts() == 0 else { return nil }
+            _ = umask(0o077)
+            return try? configuration.activate(nameservers: Self.sentinels)
+        }
+        #expect(activation == .written(count: 3))
+        var status = stat()
+        _ = unsafe stat(place.path, &status)
+        #expect(status.st_mode & 0o777 == 0o644)
     }
 
     @Test("a host without the file gets one, which is empty afterwards")

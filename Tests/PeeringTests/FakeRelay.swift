@@ -14,6 +14,12 @@ final class FakeRelay {
         var destination: Endpoint
     }
 
+    /// A client's endpoint, and where it reaches the relay: allocations belong to both.
+    struct Way: Hashable {
+        var client: Endpoint
+        var server: Endpoint
+    }
+
     final class Allocation {
         let client: Endpoint
         /// Where the client reaches it.
@@ -36,11 +42,15 @@ final class FakeRelay {
     var isDead = false
     /// Whether datagrams reach it; its bridges are reached always.
     var isDatagramBlocked = false
+    /// The same for those of some addresses.
+    var blockedSources: Set<IPAddress> = []
     /// The loopback ends of streams to it.
     var bridges: [Endpoint] = []
     /// Whether it refuses all credentials.
     var isStrict = false
-    var allocations: [Endpoint: Allocation] = [:]
+    /// Whether it lends nothing more.
+    var isQuotaReached = false
+    var allocations: [Way: Allocation] = [:]
     /// Requests by method, for counting.
     var requests: [STUNMethod] = []
     /// Datagrams of data that came and were dropped for want of a permission.
@@ -75,13 +85,14 @@ final class FakeRelay {
 
     func receive(_ bytes: [UInt8], from source: Endpoint, to destination: Endpoint) -> [Sent] {
         guard !isDead else { return [] }
-        if isDatagramBlocked, destination == endpoint { return [] }
+        let isBlocked = isDatagramBlocked || blockedSources.contains(source.address)
+        if isBlocked, destination == endpoint { return [] }
         guard destination == endpoint || bridges.contains(destination) else {
             return fromPeer(bytes, source, destination)
         }
-        let span = bytes.rawSpan
+        let (span, way) = (bytes.rawSpan, Way(client: source, server: destination))
         if ChannelData.isChannelData(span) {
-            guard let data = try? ChannelData(span), let allocation = allocations[source],
+            guard let data = try? ChannelData(span), let allocation = allocations[way],
                 let peer = allocation.channels[data.number]
             else {
                 refused += 1
@@ -92,7 +103,7 @@ final class FakeRelay {
         }
         guard let message = try? STUNMessage(span) else { return [] }
         if message.messageClass == .indication {
-            guard message.method == .send, let allocation = allocations[source],
+            guard message.method == .send, let allocation = allocations[way],
                 let peer = message.peerAddress, let range = message.dataRange
             else { return [] }
             indicationCount += 1
@@ -145,14 +156,16 @@ extension FakeRelay {
             return writer
         }
         var writer = STUNWriter(answering: message, .success)
+        let way = Way(client: source, server: server)
         if message.method == .allocate {
-            guard allocations[source] == nil else { return failure(.allocationMismatch) }
+            guard allocations[way] == nil else { return failure(.allocationMismatch) }
+            guard !isQuotaReached else { return failure(.allocationQuotaReached) }
             return allocate(writer, username, source, server)
         }
-        guard let allocation = allocations[source] else { return failure(.allocationMismatch) }
+        guard let allocation = allocations[way] else { return failure(.allocationMismatch) }
         switch message.method {
         case .refresh:
-            if message.lifetime == 0 { allocations[source] = nil }
+            if message.lifetime == 0 { allocations[way] = nil }
             writer.append(.lifetime, UInt32(message.lifetime == 0 ? 0 : 600))
         case .createPermission:
             for peer in message.peerAddresses { allocation.permissions.insert(peer.address) }
@@ -176,7 +189,7 @@ extension FakeRelay {
         var writer = answer
         let lent = lentAddresses.map { Endpoint($0, port: nextPort) }
         nextPort += 1
-        allocations[source] = Allocation(
+        allocations[Way(client: source, server: server)] = Allocation(
             client: source,
             server: server,
             username: username,

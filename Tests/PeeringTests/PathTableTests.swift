@@ -79,6 +79,48 @@ struct PathTableTests {
         #expect(Self.judge(paths, 1_300).better == nil)
     }
 
+    @Test("of two ways that are answered from elsewhere the announced one is taken, not the faster")
+    func announced() {
+        var paths = Self.make()
+        let seen = Endpoint(IPAddress(ipv4: 0xcb00_7105), port: 40_000)
+        let isNew = paths.learn(seen)
+        #expect(isNew)
+        let learnt = Path(local: .unspecified, remote: seen)
+        paths.choose(learnt, at: Self.time(900))
+        for (path, milliseconds) in [(Self.chosen, 1_100), (learnt, 1_010)] {
+            let number = paths.sendProbe(on: path, at: Self.time(1_000))
+            let port = UInt16(40_000 + milliseconds)
+            let source = PathTable.Source(endpoint: Endpoint(seen.address, port: port), relay: 0)
+            _ = paths.answered(number, from: source, at: Self.time(milliseconds))
+        }
+        #expect(Self.judge(paths, 1_100).better == Self.chosen)
+        paths.choose(Self.chosen, at: Self.time(1_100))
+        #expect(Self.judge(paths, 1_100).better == nil)
+    }
+
+    @Test("a gateway that hears nothing asks where it sent last through its own relays, too")
+    func huntedByRelay() {
+        var paths = PathTable(firstNumber: 1, triesSources: false)
+        let other = Endpoint(IPAddress(ipv4: 0x0808_0802), port: 50_000)
+        paths.setRemotes([Candidate(.relayed, other), Candidate(.relayed, Self.lent)])
+        for port in UInt16(1)...4 {
+            let isNew = paths.learn(Endpoint(Self.direct.address, port: 40_000 + port))
+            #expect(isNew)
+        }
+        let end = RelayEnd(
+            number: 7,
+            hasIPv4: true,
+            hasIPv6: false,
+            isPrivate: false,
+            isLeaving: false
+        )
+        _ = paths.setRelays([end], probing: nil, at: Self.time(0))
+        paths.choose(Self.spare, at: Self.time(0))
+        let hunted = paths.relayedPaths
+        #expect(hunted.count == PathTable.Limits.huntedOfRelay)
+        #expect(hunted.first == Path(local: .unspecified, remote: Self.lent, relay: 7))
+    }
+
     @Test("an answer ends the burst")
     func answered() {
         var paths = Self.make()

@@ -139,6 +139,132 @@ struct RelayChangeTests {
         #expect(statuses.allSatisfy { $0.isUsable && !$0.isStream })
     }
 
+    @Test("a stream that comes while datagrams are being tried again is not used")
+    func streamWhileAllocating() throws {
+        let world = RelayedWorld.make(seed: 8, relays: 0)
+        let relay = FakeRelay("r", RelayedWorld.relayAddresses[0])
+        world.relays = [relay]
+        world.dealRelays(world.relays, to: .client)
+        // The Binding is answered, the allocation is not made yet.
+        world.run(for: .milliseconds(30))
+        let bridge = Endpoint(IPAddress(ipv4: 0x7f00_0001), port: 7_000)
+        relay.bridges = [bridge]
+        world.setRelayStream(relay.id, bridge: bridge, at: .client)
+        world.run(for: .seconds(2))
+        #expect(world.clientRelayEvents.contains { $0.event == .reachable(relay.id) })
+        let statuses = world.client.relayStatuses
+        #expect(statuses.allSatisfy { $0.isUsable && !$0.isStream })
+    }
+
+    /// A world whose only relay is reached by streams from some ends.
+    static func onStream(seed: UInt64, _ ends: [TwoPools.End]) throws -> (TwoPools, PeerIndex) {
+        let world = RelayedWorld.make(seed: seed, relays: 0, isSymmetric: true)
+        let relay = FakeRelay("r", RelayedWorld.relayAddresses[0])
+        let routers = [world.clientRouter.publicAddress, world.gatewayRouter.publicAddress]
+        relay.blockedSources = Set(ends.map { routers[$0.rawValue] })
+        world.relays = [relay]
+        world.isOnlyByRelay = true
+        world.dealRelays()
+        world.run(for: .seconds(1))
+        for end in ends {
+            let port = UInt16(7_000 + end.rawValue)
+            let bridge = Endpoint(IPAddress(ipv4: 0x7f00_0001), port: port)
+            relay.bridges.append(bridge)
+            world.setRelayStream(relay.id, bridge: bridge, at: end)
+        }
+        world.run(for: .seconds(1))
+        let index = try #require(world.introduceByCandidates())
+        world.clientSends(TwoPools.packet(0), to: index)
+        world.run(for: .seconds(2))
+        #expect(world.client.status(of: index)?.isConnected == true)
+        let streams = (world.client.relayStatuses + world.gateway.relayStatuses).filter(\.isStream)
+        #expect(streams.count == ends.count)
+        return (world, index)
+    }
+
+    @Test(
+        "datagrams serve again: the stream is left without loss",
+        arguments: [[TwoPools.End.client], [.gateway], [.client, .gateway]]
+    )
+    func backToDatagrams(ends: [TwoPools.End]) throws {
+        for seed in 1...3 {
+            let (world, index) = try Self.onStream(seed: UInt64(seed), ends)
+            world.relays[0].blockedSources = []
+            let start = world.now
+            let before = (world.gatewayHeard.count, world.clientHeard.count)
+            for _ in 0..<3_500 {
+                let told = (world.client.localCandidates, world.gateway.localCandidates)
+                world.clientSends(TwoPools.packet(9), to: index)
+                world.gatewaySends(TwoPools.packet(9))
+                world.run(for: .milliseconds(20))
+                if (world.client.localCandidates, world.gateway.localCandidates) != told {
+                    world.introduceByCandidates()
+                }
+            }
+            world.run(for: .milliseconds(200))
+            #expect(world.gatewayHeard.count - before.0 == 3_500, "seed \(seed)")
+            #expect(world.clientHeard.count - before.1 == 3_500, "seed \(seed)")
+            #expect(!world.hasEvent(.distress(index), since: start), "seed \(seed)")
+            let statuses = world.client.relayStatuses + world.gateway.relayStatuses
+            #expect(statuses.allSatisfy { $0.isUsable && !$0.isStream }, "seed \(seed)")
+            #expect(world.relays[0].allocations.count == 2, "seed \(seed)")
+            let told = (world.clientRelayEvents + world.gatewayRelayEvents)
+                .filter { $0.at >= start && $0.event == .reachable("r") }
+            #expect(told.count == ends.count, "seed \(seed)")
+        }
+    }
+
+    @Test("datagrams answer, but lend nothing: the stream goes on")
+    func staysOnStream() throws {
+        let (world, index) = try Self.onStream(seed: 3, [.client])
+        let relay = world.relays[0]
+        (relay.blockedSources, relay.isQuotaReached) = ([], true)
+        let before = world.gatewayHeard.count
+        world.flow(from: .client, to: index, for: .seconds(90))
+        world.run(for: .milliseconds(200))
+        #expect(world.gatewayHeard.count - before == 4_500)
+        #expect(world.client.relayStatuses.map(\.isStream) == [true])
+        #expect(world.client.localCandidates.contains { $0.kind == .relayed })
+        relay.isQuotaReached = false
+        world.run(for: .seconds(60))
+        #expect(world.client.relayStatuses.map(\.isStream) == [false])
+    }
+
+    @Test("a stream breaks while datagrams are being tried: they take over")
+    func breaksDuringTrial() throws {
+        let (world, _) = try Self.onStream(seed: 4, [.client])
+        let relay = world.relays[0]
+        relay.blockedSources = []
+        let requests = relay.requests.count
+        while relay.requests.dropFirst(requests).allSatisfy({ $0 != .allocate }) {
+            world.run(for: .milliseconds(5))
+        }
+        world.setRelayStream(relay.id, bridge: nil, at: .client)
+        world.run(for: .seconds(2))
+        #expect(world.client.relayStatuses.map(\.isStream) == [false])
+        #expect(world.client.relayStatuses.map(\.isUsable) == [true])
+        #expect(world.client.localCandidates.contains { $0.kind == .relayed })
+    }
+
+    @Test("datagrams that serve again only for a moment: the stream carries everything again")
+    func backOnStream() throws {
+        let (world, index) = try Self.onStream(seed: 5, [.client])
+        let relay = world.relays[0]
+        let blocked = relay.blockedSources
+        relay.blockedSources = []
+        let requests = relay.requests.count
+        while relay.requests.dropFirst(requests).count(where: { $0 == .allocate }) < 2 {
+            world.run(for: .milliseconds(5))
+        }
+        world.run(for: .milliseconds(100))
+        relay.blockedSources = blocked
+        let start = world.now
+        world.flow(from: .client, to: index, for: .seconds(60), mark: 9)
+        #expect(world.heard(9, at: .gateway, since: start.advanced(by: .seconds(59))) != nil)
+        #expect(world.client.relayStatuses.map(\.isStream) == [true])
+        #expect(world.client.relayStatuses.map(\.isUsable) == [true])
+    }
+
     @Test("a channel is let go with its path, permissions with their peer")
     func letGo() throws {
         let (world, index) = try RelayedWorld.connected(seed: 6, isSymmetric: true)

@@ -148,10 +148,6 @@ struct ConfigurationTests {
             plan.warnings.map { String("\($0)".prefix { $0 != "," }) } == [
                 "! policy Engineering → Git: it asks for a country",
                 "! policy Engineering → Git: it asks for a sign-in through an identity provider",
-                "! dns: clients of this version ask no nameserver over TLS or HTTPS",
-                "! dns: clients of this version ask no nameserver over TLS or HTTPS",
-                "! dns: clients of this version ignore nameservers of single zones; names of "
-                    + "corp.example.com are asked of “upstreams” like any other.",
             ]
         )
         let other = try Configuration(NodeText.parse("account: Example"))

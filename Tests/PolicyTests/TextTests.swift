@@ -15,6 +15,8 @@ struct TextTests {
             ("Git.Example.COM.", "name", "git.example.com"), ("*.slack.com", "name", "*.slack.com"),
             ("app.**.eu.example.com", "name", "app.**.eu.example.com"), ("nas", "name", "nas"),
             ("3com.example", "name", "3com.example"),
+            ("*.MÜNCHEN.example。", "name", "*.xn--mnchen-3ya.example"),
+            ("Straße.example", "name", "xn--strae-oqa.example"),
         ]
     )
     func address(text: String, kind: String, canonical: String) throws {
@@ -52,12 +54,15 @@ struct TextTests {
                 )
             ),
             (
-                "münchen.example",
-                .badPattern(
-                    position: 2,
-                    reason: "write international names in their xn-- form"
+                "*-münchen.example",
+                .badLabel(
+                    "*-münchen",
+                    reason: "“*” and “?” cannot stand in a part with international letters; write "
+                        + "the wildcard as a part of its own"
                 )
             ),
+            ("１０．０．０．３００", .badAddress("１０．０．０．３００")),
+            ("ｉｎｔｅｒｎｅｔ", .badAddress("ｉｎｔｅｒｎｅｔ")),
         ] as [(String, AddressError)]
     )
     func badAddress(text: String, error: AddressError) {

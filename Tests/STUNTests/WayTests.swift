@@ -254,7 +254,10 @@ internal import Testing
         #expect(play.client.mappedAddresses.isEmpty, "a stream's address is no candidate")
         play.cut = []
         play.run(.seconds(60))
-        #expect(play.takeEvents() == [.mapped(endpoint("203.0.113.5:4500")), .reachable])
+        let events = play.takeEvents()
+        #expect(events.prefix(2) == [.mapped(endpoint("203.0.113.5:4500")), .reachable])
+        // Said again at each keepalive: the first attempt to do without the stream may fail.
+        #expect(events.dropFirst(2).allSatisfy { $0 == .reachable })
         play.client.useStream(nil, at: play.now)
         play.relay.isAllocated = false
         play.run(.seconds(1))

@@ -255,7 +255,8 @@ struct ResourceDraft: Equatable {
             id: id ?? ResourceID(using: &random),
             name: name,
             address: target,
-            alias: alias.isEmpty ? nil : alias.lowercased(),
+            alias: alias.isEmpty
+                ? nil : (try? ResourceAddress.canonicalName(alias)) ?? alias.lowercased(),
             family: ServedFamilies(rawValue: family) ?? .both,
             filters: filters,
             site: place.id

@@ -16,11 +16,13 @@ struct LabCommand: AsyncParsableCommand {
               culvert lab exec ada -- curl http://git.corp.example/
               culvert lab down
               culvert lab run nat-gateway relay-killed
+              culvert lab dns tools hostile
               culvert lab bench tunnel
             """,
         subcommands: [
             DemoCommand.self, LabUpCommand.self, LabExecCommand.self, LabDownCommand.self,
-            LabRunCommand.self, BenchCommand.self, TunnelCommand.self, LabDelayCommand.self,
+            LabRunCommand.self, LabDNSCommand.self, BenchCommand.self, TunnelCommand.self,
+            LabDelayCommand.self,
             CrowdCommand.self,
         ]
     )
@@ -74,10 +76,10 @@ struct BenchCommand: ParsableCommand {
 
     /// What there is to measure.
     enum Bench: String, ExpressibleByArgument, CaseIterable {
-        case tunnel, setup, idle
+        case tunnel, setup, dns, idle
     }
 
-    @Argument(help: "Which one (default: tunnel and setup; idle takes eleven minutes).")
+    @Argument(help: "Which one (default: all but idle, which takes eleven minutes).")
     var only: Bench?
 
     @Option(help: "Alternating runs of each.")
@@ -95,13 +97,16 @@ struct BenchCommand: ParsableCommand {
     func run() throws {
         let executable = try Executable.path()
         do {
-            for bench in only.map({ [$0] }) ?? [.tunnel, .setup] {
+            for bench in only.map({ [$0] }) ?? [.tunnel, .setup, .dns] {
                 switch bench {
                 case .tunnel:
                     try TunnelBench(executable: executable, runs: runs, seconds: seconds)
                         .run { LabCommand.say($0) }
                 case .setup:
                     try SetupBench(executable: executable, runs: runs).run { LabCommand.say($0) }
+                case .dns:
+                    try DNSBench(executable: executable, runs: runs, seconds: min(seconds, 2))
+                        .run { LabCommand.say($0) }
                 case .idle:
                     try IdleBench(executable: executable, clients: clients, minutes: minutes)
                         .run { LabCommand.say($0) }

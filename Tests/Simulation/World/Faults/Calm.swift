@@ -15,11 +15,12 @@ final class Calm {
         let began: Instant
         /// Whether connections may end by it.
         var endsStreams: Bool
-        fileprivate(set) var end: Instant?
+        /// When it is over, where that does not depend on packets.
+        fileprivate var fixedEnd: Instant?
         /// The bound, when it counts from the next packet.
         fileprivate var fromNextPacket: Duration?
-        /// When the next packet came.
-        fileprivate(set) var met: Instant?
+        /// When the next packet came, for each gateway that packets go to.
+        fileprivate var met: [(gateway: GatewayID?, at: Instant)] = []
         /// Packets since the fault that must be answered.
         fileprivate var asked: [Instant] = []
 
@@ -31,6 +32,18 @@ final class Calm {
         ) {
             (self.label, self.resource, self.began) = (label, resource, began)
             self.endsStreams = endsStreams
+        }
+
+        /// When it is over on all ways that packets take.
+        var end: Instant? {
+            guard let fromNextPacket else { return fixedEnd }
+            return met.map(\.at).max()?.advanced(by: fromNextPacket)
+        }
+
+        /// When it is over on the way to a gateway; a silent one is found out by whom asks it.
+        fileprivate func end(at gateway: GatewayID?) -> Instant? {
+            guard let fromNextPacket, let gateway else { return end }
+            return met.first { $0.gateway == gateway }?.at.advanced(by: fromNextPacket)
         }
 
         /// Whether it is over as soon as somebody sends.
@@ -54,6 +67,8 @@ final class Calm {
     private var open: [Disturbance] = []
     /// Whether chance may have lost something since an instant: then recovery says nothing.
     var isLossNear: (Instant) -> Bool = { _ in false }
+    /// Which gateway the packets of a resource go to.
+    var gateway: (ResourceID) -> GatewayID? = { _ in nil }
 
     init(in world: World) { self.world = world }
 
@@ -78,7 +93,7 @@ final class Calm {
 
     /// The fault is over; its traces must be gone so long after now.
     func heal(_ disturbance: Disturbance, within bound: Duration) {
-        disturbance.end = world.now.advanced(by: bound)
+        disturbance.fixedEnd = world.now.advanced(by: bound)
     }
 
     /// The fault is over; its traces must be gone so long after the next packet.
@@ -93,13 +108,14 @@ final class Calm {
     ///   - resource: What it is for; nil for none.
     ///   - isAnswerable: Whether it must be answered, so that recovery can be measured.
     func packetSent(for resource: ResourceID?, isAnswerable: Bool) {
-        for disturbance in disturbances where disturbance.concerns(resource) {
-            // What is refused on the host itself asks nothing of any path.
-            guard isAnswerable else { continue }
-            if disturbance.fromNextPacket != nil { disturbance.asked.append(world.now) }
-            guard let bound = disturbance.fromNextPacket, disturbance.met == nil else { continue }
-            disturbance.met = world.now
-            disturbance.end = world.now.advanced(by: bound)
+        // What is refused on the host itself asks nothing of any path.
+        guard isAnswerable else { return }
+        let gateway = resource.flatMap { self.gateway($0) }
+        for disturbance in disturbances
+        where disturbance.isHealing && disturbance.concerns(resource) {
+            disturbance.asked.append(world.now)
+            guard !disturbance.met.contains(where: { $0.gateway == gateway }) else { continue }
+            disturbance.met.append((gateway, world.now))
         }
     }
 
@@ -141,8 +157,10 @@ final class Calm {
 
     /// Whether connections and leases may have ended at `instant` or since.
     func mayHaveEnded(_ resource: ResourceID, since instant: Instant) -> Bool {
-        disturbances.contains {
-            $0.endsStreams && $0.concerns(resource) && $0.end.map { $0 >= instant } ?? true
+        let gateway = gateway(resource)
+        return disturbances.contains {
+            $0.endsStreams && $0.concerns(resource)
+                && $0.end(at: gateway).map { $0 >= instant } ?? true
         }
     }
 
@@ -152,11 +170,12 @@ final class Calm {
         since start: Instant,
         endingStreams: Bool = false
     ) -> Disturbance? {
-        disturbances.last { disturbance in
+        let gateway = resource.flatMap { self.gateway($0) }
+        return disturbances.last { disturbance in
             guard disturbance.concerns(resource), !endingStreams || disturbance.endsStreams else {
                 return false
             }
-            return disturbance.end.map { $0 >= start } ?? true
+            return disturbance.end(at: gateway).map { $0 >= start } ?? true
         }
     }
 }

@@ -30,9 +30,6 @@ extension Faults {
 
     func renumber(_ place: Place) {
         guard place.network.nat != nil else { return resetNAT(of: [place]) }
-        // Known: without the portal a gateway behind a relay of the client's stays lost.
-        let isLost = scene.settings.avoidsKnown && !canTell && !isDirectEverywhere
-        guard !isLost else { return }
         let fault = calm.begin("NAT of \(place.network.name) is renumbered")
         let number = UInt32.random(in: 11...250, using: &world.random)
         let address = IPAddress(ipv4: 0xcb00_7200 + number)
@@ -45,8 +42,6 @@ extension Faults {
         guard !isClientBusy else { return }
         let fault = calm.begin("the client roams")
         scene.client.roam()
-        // Known: until a stream is open, all gateways seem lost, and another one is taken.
-        fault.endsStreams = scene.settings.avoidsKnown && scene.client.place.settings.blocksUDP
         // For a moment it has no network, or does not know yet that it has another.
         let pause = world.chance(perTenThousand: 5000) ? .zero : world.between(.zero, .seconds(3))
         portal.clientChannel.breakNow()

@@ -147,11 +147,7 @@ extension Faults {
             all[0], all[1], [all[0][0]], [all[1][0]], [all[0][1]], all[0] + all[1], [],
         ]
         let addresses = world.pick(choices)
-        // Known: when a name has no address any more, its open connections are ended.
-        let change = calm.begin(
-            "records of \(name) changed to \(addresses)",
-            endsStreams: addresses.isEmpty && scene.settings.avoidsKnown
-        )
+        let change = calm.begin("records of \(name) changed to \(addresses)")
         scene.setSiteRecords(name, addresses)
         // A failed look-up is remembered for 5 s, and a client believes a refusal as long.
         calm.heal(change, within: .seconds(scene.settings.timeToLive) + .seconds(16))

@@ -23,6 +23,11 @@ extension Faults {
         }
     }
 
+    /// Whether the client found its gateways again after it was away.
+    private var isClientSettled: Bool {
+        clientAbsence.map { $0.end.map { $0 <= world.now } ?? false } ?? true
+    }
+
     func crashRelay() {
         guard let relay = idleRelay() else { return }
         let fault = begin(relay, "a relay is killed")
@@ -50,7 +55,9 @@ extension Faults {
         // Without any relay direct paths go on, but nobody finds a new one.
         let isLast = !hasOther(than: relay)
         let isServed =
-            !isLast || isDirectEverywhere && busyGateways.isEmpty && !portal.leases.isEmpty
+            !isLast
+            || isDirectEverywhere && busyGateways.isEmpty && !portal.leases.isEmpty
+                && isClientSettled
         isWithoutRelays = isLast
         busyRelays.append(relay.id)
         let fault = calm.begin(words, endsStreams: !isServed)

@@ -9,9 +9,12 @@ final class RelayBridges {
     private let host: Internet.Host
     private var pipes: [(relay: RelayID, pipe: StreamPipe)] = []
     private var connecting: [RelayID] = []
-    /// What is wanted: a stream that breaks is opened again, after longer and longer pauses.
+    /// What is wanted: a stream that breaks is opened again, at once where it lasted, then after
+    /// longer and longer pauses.
     private var wanted: [(relay: RelayForRole, pause: Duration)] = []
     private var nextPort: UInt16 = 40_000
+    /// How many processes have ended: what they began comes to nothing.
+    private var life = 0
     /// Who listens at the endpoint that a relay told.
     var listener: (Endpoint) -> RelayHost? = { _ in nil }
     /// A datagram that came by a stream.
@@ -40,7 +43,7 @@ final class RelayBridges {
         tell(id, nil)
         guard let place = wanted.firstIndex(where: { $0.relay.id == id }) else { return }
         let (relay, pause) = wanted[place]
-        wanted[place].pause = min(pause * 2, .seconds(30))
+        wanted[place].pause = max(min(pause * 2, .seconds(30)), .seconds(1))
         world.after(pause) { [self] in
             if wanted.contains(where: { $0.relay == relay }) { attempt(relay) }
         }
@@ -61,7 +64,9 @@ final class RelayBridges {
         // Refused at once where the host lives and nobody listens, else after a while.
         let taken = link.isCut ? .seconds(5) : link.quality.delay * 6
         world.note("\(host.name) opens a stream to \(id)")
+        let begun = life
         world.after(taken) { [self] in
+            guard life == begun else { return }
             connecting.removeAll { $0 == id }
             guard !link.isCut, target.isRunning, host.network === network else {
                 return failed(id)
@@ -78,9 +83,14 @@ final class RelayBridges {
         pipe.deliverToNear = { [unowned self] bytes in
             deliver(bytes, bridge, Endpoint(IPAddress(ipv4: 0x7f00_0001), port: host.port))
         }
+        let openedAt = world.now
         pipe.onBreakAtNear = { [unowned self] in
             let isKnown = pipes.contains { $0.pipe === pipe }
             pipes.removeAll { $0.pipe === pipe }
+            let hasLasted = openedAt.duration(to: world.now) >= .seconds(10)
+            if hasLasted, let place = wanted.firstIndex(where: { $0.relay.id == id }) {
+                wanted[place].pause = .zero
+            }
             if isKnown { failed(id) }
         }
         if let place = wanted.firstIndex(where: { $0.relay.id == id }) {
@@ -100,6 +110,7 @@ final class RelayBridges {
     func closeAll() {
         let all = pipes
         (pipes, connecting, wanted) = ([], [], [])
+        life += 1
         for entry in all { entry.pipe.close() }
     }
 }

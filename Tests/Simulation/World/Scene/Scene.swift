@@ -64,6 +64,9 @@ final class Scene {
         join()
         setRecords()
         calm.isLossNear = { [unowned self] in prober.isLossNear($0) }
+        calm.gateway = { [unowned self] resource in
+            portal.leases.last { $0.resource == resource && !$0.isStandBy }?.gateway
+        }
     }
 
     private static func relays(

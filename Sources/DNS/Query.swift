@@ -1,19 +1,21 @@
 internal import Bytes
-internal import DNS
-internal import IP
 
 /// A query that can be answered: one question, at most one OPT.
-struct Query {
-    let header: Header
-    let question: Question
+public struct Query: Hashable, Sendable {
+    /// Its header.
+    public let header: Header
+    /// What it asks.
+    public let question: Question
     /// The question as it came, the asker's case kept.
-    let questionBytes: [UInt8]
-    let edns: EDNS?
+    public let questionBytes: [UInt8]
+    /// Its OPT record; nil when there is none.
+    public let edns: EDNS?
     /// Bytes that the answer may have.
-    let byteCountMax: Int
+    public let byteCountMax: Int
 
     /// What became of bytes that should be a query.
-    enum Reading {
+    public enum Reading: Sendable {
+        /// This can be answered.
         case query(Query)
         /// This is the answer already.
         case answer([UInt8])
@@ -22,7 +24,12 @@ struct Query {
     }
 
     /// Reads a query; what cannot be one gets its error where an ID can be read, never a response.
-    static func read(_ bytes: RawSpan, isStream: Bool) -> Reading {
+    ///
+    /// - Parameters:
+    ///   - bytes: What came.
+    ///   - isStream: Whether it came by TCP, so that its answer may be large.
+    /// - Returns: The query, or what to do instead.
+    public static func read(_ bytes: RawSpan, isStream: Bool) -> Reading {
         guard bytes.byteCount >= 2 else { return .ignore }
         if bytes.byteCount > 2, bytes.byte(at: 2) & 0x80 != 0 { return .ignore }
         guard let header = try? Header(bytes) else {
@@ -43,7 +50,18 @@ struct Query {
             byteCountMax: isStream ? Message.Limits.byteCount : datagramByteCount(view.edns)
         )
         if let edns = view.edns, edns.version > 0 { return .answer(query.reply(.badVersion)) }
+        if let code = refusal(question.type) { return .answer(query.reply(code)) }
         return .query(query)
+    }
+
+    /// RFC 6895 section 3.1: types that stand in messages only are nothing to ask for; zones are
+    /// not transferred through here, which would need more than one answer (RFC 5936).
+    private static func refusal(_ type: RecordType) -> ResponseCode? {
+        switch type.rawValue {
+        case 0, 41, 128...250: .formatError
+        case 251...252: .refused
+        default: nil
+        }
     }
 
     /// RFC 6891 section 6.2.3: less than 512 means 512.
@@ -58,7 +76,7 @@ struct Query {
     }
 
     /// RD and CD are copied (RFC 1035 section 4.1.1, RFC 4035 section 3.2.2).
-    static func replyHeader(_ query: Header, _ code: ResponseCode) -> Header {
+    public static func replyHeader(_ query: Header, _ code: ResponseCode) -> Header {
         var header = Header(id: query.id, flags: query.flags & 0x7910 | 0x8080)
         header.responseCodeBits = UInt8(code.rawValue & 15)
         return header
@@ -69,7 +87,15 @@ struct Query {
 
 extension Query {
     /// An answer of our own; too large, it is cut to the question with TC.
-    func reply(
+    ///
+    /// - Parameters:
+    ///   - code: How the query ends.
+    ///   - answers: Records that answer.
+    ///   - authorities: Records about who is responsible.
+    ///   - error: Why, for who sent EDNS.
+    ///   - isAuthoritative: Whether it is a zone's own word (AA).
+    /// - Returns: The bytes.
+    public func reply(
         _ code: ResponseCode,
         answers: [Record] = [],
         authorities: [Record] = [],
@@ -89,64 +115,14 @@ extension Query {
     }
 
     /// OPT only if the query had one (RFC 6891 section 6.1.1), DO copied (RFC 3225 section 3).
-    private func replyEDNS(_ error: ExtendedError?) -> EDNS? {
+    public func replyEDNS(_ error: ExtendedError?) -> EDNS? {
         edns.map {
             EDNS(isDNSSECWanted: $0.isDNSSECWanted, options: error.map { [$0.option] } ?? [])
         }
     }
 
-    /// The answer that most queries for protected names get, written without detours: addresses of
-    /// the question's name, beginning with number `first`.
-    func reply(_ addresses: [IPAddress], first: Int, timeToLive: UInt32) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(32 + questionBytes.count + addresses.count * 28)
-        bytes.append(bigEndian: header.id)
-        bytes.append(bigEndian: Self.replyHeader(header, .noError).flags)
-        bytes.append(bigEndian: 1 as UInt16)
-        bytes.append(bigEndian: UInt16(addresses.count))
-        bytes.append(bigEndian: edns == nil ? 0 : 1 as UInt32)
-        bytes += questionBytes
-        for index in addresses.indices {
-            let address = addresses[(first + index) % addresses.count]
-            bytes.append(bigEndian: 0xc000 | UInt16(Header.byteCount))
-            bytes.append(bigEndian: question.type.rawValue)
-            bytes.append(bigEndian: RecordClass.internet.rawValue)
-            bytes.append(bigEndian: timeToLive)
-            bytes.append(bigEndian: UInt16(address.family.bitCount / 8))
-            if address.isIPv4 {
-                bytes.append(bigEndian: address.ipv4)
-            } else {
-                bytes.append(bigEndian: address.high)
-                bytes.append(bigEndian: address.low)
-            }
-        }
-        guard let edns else { return bytes }
-        let flags: UInt32 = edns.isDNSSECWanted ? 0x8000 : 0
-        bytes.append(0)
-        bytes.append(bigEndian: RecordType.opt.rawValue)
-        bytes.append(bigEndian: UInt16(Message.Limits.ednsByteCount))
-        bytes.append(bigEndian: flags)
-        bytes.append(bigEndian: 0 as UInt16)
-        return bytes
-    }
-
-    /// The answer of an upstream to this query, sent under `id`: with the asker's ID and case, cut
-    /// to its size; nil where it is no answer to it.
-    func relayed(_ answer: [UInt8], sentAs id: UInt16) -> [UInt8]? {
-        guard let theirs = isAnswered(by: answer, sentAs: id) else { return nil }
-        let end = Header.byteCount + questionBytes.count
-        guard answer.count <= byteCountMax else { return cut(theirs) }
-        var answer = answer
-        answer[0] = UInt8(header.id >> 8)
-        answer[1] = UInt8(truncatingIfNeeded: header.id)
-        if theirs.questionCount == 1 {
-            answer.replaceSubrange(Header.byteCount..<end, with: questionBytes)
-        }
-        return answer
-    }
-
     /// The header of an answer to this query, sent under `id`; nil where it is none.
-    func isAnswered(by answer: [UInt8], sentAs id: UInt16) -> Header? {
+    public func isAnswered(by answer: [UInt8], sentAs id: UInt16) -> Header? {
         guard let theirs = try? Header(answer.rawSpan), theirs.id == id, theirs.isResponse,
             theirs.opcode == .query
         else { return nil }
@@ -159,12 +135,5 @@ extension Query {
             (try? MessageView.onlyQuestion(of: answer.rawSpan)) == question
         else { return nil }
         return theirs
-    }
-
-    /// An upstream's answer without its records, TC set.
-    private func cut(_ theirs: Header) -> [UInt8] {
-        var header = Header(id: self.header.id, flags: theirs.flags)
-        header.isTruncated = true
-        return Message(header: header, questions: [question], edns: replyEDNS(nil)).wire()
     }
 }

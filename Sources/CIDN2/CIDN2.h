@@ -1,0 +1,4 @@
+#pragma once
+
+// Names for libidn2, of which IDNA uses two functions.
+#include <idn2.h>
