@@ -16,7 +16,7 @@ public struct DNSBench {
         /// What ours may lose of a run, as a share.
         static let loss = 0.001
         /// What others may: dnsmasq closes a connection after 100 queries, whatever is under way.
-        static let lossOfOthers = 0.1
+        static let lossOfOthers = 0.5
     }
 
     private let executable: String
