@@ -152,6 +152,11 @@ extension Client {
             if let old = authorization.lease, old.gateway != lease.gateway {
                 stirConnections(by: old.gateway, at: now)
             }
+            // What stood by serves now: were it let go of, the lease would end.
+            if let old = authorization.standby, old.gateway == lease.gateway {
+                if old.id != lease.id { release([old.id]) }
+                authorization.standby = nil
+            }
             authorization.lease = lease
             authorization.denial = nil
             authorization.lastGateway = gateway.id

@@ -310,10 +310,11 @@ extension Client {
             if authorizations[resource]?.standby?.gateway == id {
                 authorizations[resource]?.standby = nil
             }
-            guard authorizations[resource]?.lease?.gateway == id else { continue }
+            guard let ended = authorizations[resource]?.lease, ended.gateway == id else { continue }
             authorizations[resource]?.lease = nil
             authorizations[resource]?.requestedAt = nil
-            _ = promote(resource, at: now)
+            // The portal must not take it for the one in use when the gateway is back.
+            if promote(resource, at: now), isGone { release([ended.id]) }
             if isGone, active.contains(resource), isPortalConnected,
                 authorizations[resource]?.lease == nil
             {

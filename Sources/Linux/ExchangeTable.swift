@@ -4,14 +4,20 @@ internal import Glibc
 internal import IP
 internal import SansIO
 
-/// The datagram exchanges that a loop does for its machine: a connected, marked socket each, with
-/// a random port of its own, so that an answer can be forged only by who sees the question.
+/// The datagram exchanges that a loop does for its machine, each on a connected, marked socket that
+/// has no other question under way, so that an answer can be forged only by who sees the question.
+///
+/// A socket has a random port, which the kernel gives it. Answered, it takes further questions for
+/// the same server until it is a second old: a port is gone before somebody could have found it by
+/// trying all, and a busy resolver does without making a socket for each question.
 struct ExchangeTable: ~Copyable {
     enum Limits {
         /// Exchanges at the same time.
         static var open: Int { 1_000 }
         /// A question without answer gives its socket back after this time.
         static var lifetime: Duration { .seconds(10) }
+        /// For how long a socket takes further questions.
+        static var reuse: Duration { .seconds(1) }
         /// Bytes of an answer; the largest that UDP can carry.
         static var answerByteCount: Int { 65_535 }
         /// Datagrams that are looked at in one turn: wrong ones must not hold up the loop.
@@ -26,27 +32,57 @@ struct ExchangeTable: ~Copyable {
 
     private struct Slot {
         var socket: Int32 = -1
+        /// Counts the sockets that were here.
         var generation: UInt32 = 0
-        var token: UInt64 = 0
+        /// Counts the questions that were here, and the rests between them.
+        var use: UInt32 = 0
+        /// The question under way; nil while the socket rests.
+        var token: UInt64?
         /// The first two bytes of the question, which the answer repeats.
         var identifier: (UInt8, UInt8) = (0, 0)
+        var server = Endpoint.unspecified
+        var madeAt = Instant(nanoseconds: 0)
+    }
+
+    /// Slots in the order of their deadlines, which all have the same distance; used ones stay in.
+    private struct Order {
+        private var entries: [(deadline: Instant, slot: Int, use: UInt32)] = []
+        private var head = 0
+
+        var first: (deadline: Instant, slot: Int, use: UInt32)? {
+            head < entries.count ? entries[head] : nil
+        }
+
+        mutating func append(_ deadline: Instant, _ slot: Int, _ use: UInt32) {
+            entries.append((deadline, slot, use))
+        }
+
+        mutating func removeFirst() {
+            head += 1
+            guard head == entries.count || head > Limits.open else { return }
+            entries.removeFirst(head)
+            head = 0
+        }
     }
 
     private let mark: UInt32
     private var slots: [Slot] = []
     private var free: [Int] = []
     private var slotOfToken: [UInt64: Int] = [:]
-    /// In the order of their deadlines, which all have the same distance; closed ones stay in.
-    private var order: [(deadline: Instant, slot: Int, generation: UInt32)] = []
-    private var head = 0
+    private var asking = Order()
+    private var resting = Order()
+    /// Sockets that rest, by the server that they are connected to.
+    private var idle: [Endpoint: [Int]] = [:]
     private var buffer: [UInt8] = []
 
     init(mark: UInt32) { self.mark = mark }
 
     deinit { for slot in slots where slot.socket >= 0 { _ = Glibc.close(slot.socket) } }
 
-    /// When the oldest is given up; nil when none is open.
-    var nextDeadline: Instant? { head < order.count ? order[head].deadline : nil }
+    /// When the oldest is given up, or its socket closed; nil when none is open.
+    var nextDeadline: Instant? {
+        [asking.first?.deadline, resting.first?.deadline].compactMap(\.self).min()
+    }
 
     /// Sends the question; false when it failed at once. A token in use is replaced.
     mutating func begin(
@@ -56,27 +92,53 @@ struct ExchangeTable: ~Copyable {
     ) -> Bool {
         if let slot = slotOfToken[exchange.token] { close(slot, in: queue) }
         guard slotOfToken.count < Limits.open else { return false }
-        let socket: FileDescriptor
-        do throws(SystemError) {
-            socket = try ask(exchange)
-        } catch {
-            return false
-        }
-        let index = free.popLast() ?? slots.count
-        if index == slots.count { slots.append(Slot()) }
-        slots[index].generation &+= 1
-        let generation = slots[index].generation
-        let key = EventKey.exchange(slot: index, generation: generation)
-        guard (try? queue.add(socket.raw, key, .readable)) != nil else {
-            free.append(index)
-            return false
-        }
-        slots[index].socket = socket.take()
+        guard
+            let index = reuse(for: exchange, at: now, in: queue)
+                ?? make(exchange, at: now, in: queue)
+        else { return false }
+        slots[index].use &+= 1
         slots[index].token = exchange.token
         slots[index].identifier = (exchange.bytes.first ?? 0, exchange.bytes.dropFirst().first ?? 0)
         slotOfToken[exchange.token] = index
-        order.append((now.advanced(by: Limits.lifetime), index, generation))
+        asking.append(now.advanced(by: Limits.lifetime), index, slots[index].use)
         return true
+    }
+
+    /// Sends the question on a socket that rests; nil when none does, or none can.
+    private mutating func reuse(
+        for exchange: Exchange,
+        at now: Instant,
+        in queue: borrowing EventQueue
+    ) -> Int? {
+        while let index = idle[exchange.server]?.popLast() {
+            if slots[index].madeAt.duration(to: now) < Limits.reuse,
+                (try? Self.send(exchange.bytes, on: slots[index].socket)) != nil
+            {
+                return index
+            }
+            close(index, in: queue)
+        }
+        return nil
+    }
+
+    /// Sends the question on a socket of its own; nil when that fails.
+    private mutating func make(
+        _ exchange: Exchange,
+        at now: Instant,
+        in queue: borrowing EventQueue
+    ) -> Int? {
+        guard let socket = try? ask(exchange) else { return nil }
+        let index = free.popLast() ?? slots.count
+        if index == slots.count { slots.append(Slot()) }
+        slots[index].generation &+= 1
+        let key = EventKey.exchange(slot: index, generation: slots[index].generation)
+        guard (try? queue.add(socket.raw, key, .readable)) != nil else {
+            free.append(index)
+            return nil
+        }
+        slots[index].socket = socket.take()
+        (slots[index].server, slots[index].madeAt) = (exchange.server, now)
+        return index
     }
 
     private func ask(_ exchange: Exchange) throws(SystemError) -> FileDescriptor {
@@ -89,11 +151,16 @@ struct ExchangeTable: ~Copyable {
         try SystemError.check("connect") {
             unsafe server.withPointer { unsafe connect(socket.raw, $0, $1) }
         }
+        try Self.send(exchange.bytes, on: socket.raw)
+        return socket
+    }
+
+    private static func send(_ question: [UInt8], on socket: Int32) throws(SystemError) {
         try SystemError.check("send") {
-            unsafe exchange.bytes.withUnsafeBytes { bytes in
+            unsafe question.withUnsafeBytes { bytes in
                 unsafe Int32(
-                    truncatingIfNeeded: send(
-                        socket.raw,
+                    truncatingIfNeeded: Glibc.send(
+                        socket,
                         bytes.baseAddress,
                         bytes.count,
                         Int32(MSG_NOSIGNAL)
@@ -101,16 +168,16 @@ struct ExchangeTable: ~Copyable {
                 )
             }
         }
-        return socket
     }
 
     /// The socket of `slot` is readable, or has failed.
     ///
     /// A datagram that does not begin with the question's identifier (RFC 1035 4.1.1) is not its
-    /// answer, and is passed over.
+    /// answer, and is passed over; so is all that comes while the socket rests.
     mutating func receive(
         slot index: Int,
         generation: UInt32,
+        at now: Instant,
         in queue: borrowing EventQueue
     ) -> Outcome {
         guard index < slots.count, slots[index].generation == generation,
@@ -125,32 +192,47 @@ struct ExchangeTable: ~Copyable {
             if count < 0 {
                 if errno == EAGAIN || errno == EINTR { return .nothing }
                 close(index, in: queue)
-                return .failed(token: slot.token)
+                return slot.token.map { .failed(token: $0) } ?? .nothing
             }
-            if count >= 2, buffer[0] == slot.identifier.0, buffer[1] == slot.identifier.1 {
-                close(index, in: queue)
-                return .answered(token: slot.token, Array(buffer[..<count]))
-            }
+            guard let token = slot.token, count >= 2, buffer[0] == slot.identifier.0,
+                buffer[1] == slot.identifier.1
+            else { continue }
+            let answer = Array(buffer[..<count])
+            rest(index, at: now, in: queue)
+            return .answered(token: token, answer)
         }
         return .nothing
     }
 
-    /// Closes what was not answered in time; returns how many.
+    /// Lets the socket wait for another question, or closes it when it is old.
+    private mutating func rest(_ index: Int, at now: Instant, in queue: borrowing EventQueue) {
+        let end = slots[index].madeAt.advanced(by: Limits.reuse)
+        guard now < end, let token = slots[index].token else { return close(index, in: queue) }
+        slotOfToken[token] = nil
+        slots[index].token = nil
+        slots[index].use &+= 1
+        // Not when it is too old for a question, but a full time later: so the order holds.
+        resting.append(now.advanced(by: Limits.reuse), index, slots[index].use)
+        idle[slots[index].server, default: []].append(index)
+    }
+
+    /// Closes what was not answered in time, and what rested long; returns how many of the former.
     mutating func expire(at now: Instant, in queue: borrowing EventQueue) -> Int {
         var count = 0
-        while head < order.count {
-            let (deadline, index, generation) = order[head]
-            let isOpen = slots[index].generation == generation && slots[index].socket >= 0
-            if isOpen {
-                guard deadline <= now else { break }
-                close(index, in: queue)
+        while let first = asking.first {
+            if slots[first.slot].use == first.use {
+                guard first.deadline <= now else { break }
+                close(first.slot, in: queue)
                 count += 1
             }
-            head += 1
+            asking.removeFirst()
         }
-        if head == order.count || head > Limits.open {
-            order.removeFirst(head)
-            head = 0
+        while let first = resting.first {
+            if slots[first.slot].use == first.use {
+                guard first.deadline <= now else { break }
+                close(first.slot, in: queue)
+            }
+            resting.removeFirst()
         }
         return count
     }
@@ -159,7 +241,15 @@ struct ExchangeTable: ~Copyable {
         queue.remove(slots[index].socket)
         _ = Glibc.close(slots[index].socket)
         slots[index].socket = -1
-        slotOfToken[slots[index].token] = nil
+        slots[index].use &+= 1
+        if let token = slots[index].token {
+            slotOfToken[token] = nil
+            slots[index].token = nil
+        } else {
+            let server = slots[index].server
+            idle[server]?.removeAll { $0 == index }
+            if idle[server]?.isEmpty ?? false { idle[server] = nil }
+        }
         free.append(index)
     }
 }

@@ -212,7 +212,7 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
     }
 
     private func answer(_ slot: Int, _ generation: UInt32) {
-        switch exchanges.receive(slot: slot, generation: generation, in: queue) {
+        switch exchanges.receive(slot: slot, generation: generation, at: now, in: queue) {
         case .nothing: return
         case .answered(let token, let bytes):
             counters.exchangesAnswered += 1

@@ -168,13 +168,19 @@ extension Liveness {
 
     /// Something authentic was received.
     ///
+    /// - Parameters:
+    ///   - isTraffic: Whether it is a packet of an application.
+    ///   - isByChosenPath: Whether it came by the chosen path. What came by another one does not
+    ///     keep the chosen one from being asked.
+    ///   - now: The time.
     /// - Returns: Whether something may be due sooner than before.
-    mutating func heard(isTraffic: Bool, at now: Instant) -> Bool {
+    mutating func heard(isTraffic: Bool, isByChosenPath: Bool, at now: Instant) -> Bool {
         let wakes = lastSent == nil || (isTraffic && wakes(at: now))
         lastHeard = now
         if isTraffic { lastTraffic = now }
         if lastSent == nil { lastSent = now }
         switch state {
+        case .waiting where !isByChosenPath: break
         case .waiting, .asked, .exhausted: state = .quiet
         case .hunting(var hunt):
             // What is heard ends the silence; the hunt goes on until the chosen path works.

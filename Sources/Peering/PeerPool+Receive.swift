@@ -212,7 +212,14 @@ extension PeerPool {
         noteHeard(at: arrival.now)
         // New traffic ends the distress, but not what the role was told of it.
         if peer.liveness.isInDistress || peer.isLost { events.append(.recovered(peer.index)) }
-        let isSooner = peer.liveness.heard(isTraffic: isTraffic, at: arrival.now)
+        let isByChosenPath =
+            role == .gateway || !peer.speaksFrames
+            || peer.paths.isChosen(arrival.source, orItsAnswers: true)
+        let isSooner = peer.liveness.heard(
+            isTraffic: isTraffic,
+            isByChosenPath: isByChosenPath,
+            at: arrival.now
+        )
         peer.isLost = false
         switch role {
         case .gateway: steer(peer, content, opened, arrival, into: &outbox)

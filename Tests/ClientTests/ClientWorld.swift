@@ -59,6 +59,8 @@ final class ClientWorld {
     var persisted: [UInt8] = []
     var nextLease = 0
     var leaseSeconds: UInt32 = 3600
+    /// Whether a lease that lives is given again, as portals do, and not a new one.
+    var keepsLeases = false
     private var random: RandomSource
     var flying: [Flying] = []
     var portalInbox: [(due: Instant, message: ToClient)] = []
@@ -274,12 +276,13 @@ final class ClientWorld {
         }
         introduce(place, request)
         nextLease += 1
+        let number = keepsLeases ? "of-\(request.resource)-at-\(place)" : "\(nextLease)"
         return .authorized(
             ToClient.Authorized(
                 id: request.id,
                 resource: request.resource,
                 lease: Lease(
-                    id: LeaseID("lease-\(nextLease)"),
+                    id: LeaseID("lease-\(number)"),
                     revision: 1,
                     lifetimeSeconds: leaseSeconds
                 ),

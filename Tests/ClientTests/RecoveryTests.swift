@@ -192,6 +192,62 @@ struct RecoveryTests {
         #expect(world.client.authorizations["git"]?.standby == nil)
     }
 
+    @Test("a lease that stood by until the first one ended is not given back as a stand-by")
+    func standbyServes() throws {
+        let (world, address) = try LeaseTests.connected()
+        world.keepsLeases = true
+        let first = try #require(world.client.authorizations["git"]?.lease?.id)
+        func flow(for count: Int) {
+            for _ in 0..<count {
+                world.send(ClientWorld.udp(to: address))
+                world.run(for: .milliseconds(100))
+            }
+        }
+        for site in world.sites { site.isCut = true }
+        flow(for: 10)
+        let standby = try #require(world.client.authorizations["git"]?.standby?.id)
+        world.served = ["git": [1]]
+        world.tell(
+            .leaseEnded(
+                ToClient.LeaseEnded(lease: first, resource: "git", code: "expired", sentence: "")
+            )
+        )
+        flow(for: 30)
+        #expect(world.client.authorizations["git"]?.lease?.id == standby)
+        #expect(world.client.authorizations["git"]?.standby == nil)
+        world.sites[1].isCut = false
+        #expect(LeaseTests.timeUntilServed(world, address, by: 1) != nil)
+        world.sites[1].isCut = true
+        flow(for: 5)
+        world.sites[1].isCut = false
+        #expect(LeaseTests.timeUntilServed(world, address, by: 1) != nil)
+        #expect(world.client.authorizations["git"]?.lease?.id == standby)
+        let released = world.outputs.flatMap { entry -> [LeaseID] in
+            if case .toPortal(.release(let release)) = entry.output { release.leases } else { [] }
+        }
+        #expect(!released.contains(standby))
+    }
+
+    @Test("a gateway that says goodbye while another one stands by: its lease is given back")
+    func goodbyeWithStandby() throws {
+        let (world, address) = try LeaseTests.connected()
+        let first = try #require(world.client.authorizations["git"]?.lease?.id)
+        world.sites[0].isCut = true
+        for _ in 0..<10 {
+            world.send(ClientWorld.udp(to: address))
+            world.run(for: .milliseconds(100))
+        }
+        let standby = try #require(world.client.authorizations["git"]?.standby?.id)
+        world.sites[0].isCut = false
+        world.gatewaySends(0, .goodbye(.shutdown))
+        world.run(for: .milliseconds(100))
+        #expect(world.client.authorizations["git"]?.lease?.id == standby)
+        let released = world.outputs.flatMap { entry -> [LeaseID] in
+            if case .toPortal(.release(let release)) = entry.output { release.leases } else { [] }
+        }
+        #expect(released == [first])
+    }
+
     @Test("distress asks for a punch and for a stand-by lease at the same moment")
     func distress() throws {
         let (world, address) = try LeaseTests.connected()

@@ -43,4 +43,23 @@ struct LivenessTests {
         #expect(!Self.due(&liveness, 60_000).contains(.lost))
         #expect(!Self.due(&liveness, 61_500).contains(.lost))
     }
+
+    @Test("what is heard by another path does not answer for the chosen one")
+    func heardElsewhere() {
+        var liveness = Liveness(.client)
+        _ = liveness.sentTraffic(at: Self.time(0))
+        _ = liveness.heard(isTraffic: false, isByChosenPath: false, at: Self.time(100))
+        _ = liveness.sentTraffic(at: Self.time(110))
+        #expect(Self.due(&liveness, 125) == [.ask])
+        #expect(Self.due(&liveness, 250) == [.distress])
+    }
+
+    @Test("a peer that is heard by another path after it was asked is not silent")
+    func heardElsewhereLater() {
+        var liveness = Liveness(.client)
+        _ = liveness.sentTraffic(at: Self.time(0))
+        #expect(Self.due(&liveness, 125) == [.ask])
+        _ = liveness.heard(isTraffic: false, isByChosenPath: false, at: Self.time(200))
+        #expect(Self.due(&liveness, 250).isEmpty)
+    }
 }

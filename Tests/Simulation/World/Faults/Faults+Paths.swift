@@ -35,7 +35,9 @@ extension Faults {
         let address = IPAddress(ipv4: 0xcb00_7200 + number)
         guard !scene.internet.isTaken(address) else { return calm.heal(fault, within: .zero) }
         scene.internet.renumber(place.network, to: address)
-        calm.heal(fault, withinOfNextPacket: pathBound)
+        // Relays let in whom they were told of: a gateway is asked by the portal where it is now.
+        let isTold = place !== scene.client.place && canTell && !isDirectEverywhere
+        calm.heal(fault, withinOfNextPacket: pathBound + (isTold ? punchTrip : .zero))
     }
 
     func roam() {

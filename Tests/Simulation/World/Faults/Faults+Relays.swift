@@ -80,7 +80,9 @@ extension Faults {
     }
 
     private func healWhenBack(_ relay: RelayHost, _ fault: Calm.Disturbance) {
-        guard relay.seat.isOnline, portal.clientDevice.isOnline else {
+        // What it lends anew serves those who are told of it.
+        let isTold = portal.gateways.allSatisfy { !$0.channel.isCut }
+        guard relay.seat.isOnline, portal.clientDevice.isOnline, isTold else {
             world.after(.milliseconds(100)) { [self] in healWhenBack(relay, fault) }
             return
         }

@@ -118,6 +118,9 @@ final class Faults {
         max(portal.clientChannel.delay * 2, portal.clientChannel.delay + gatewayDelay)
     }
 
+    /// A punch by way of the portal to a gateway, and its candidates back.
+    var punchTrip: Duration { (portal.clientChannel.delay + gatewayDelay) * 2 }
+
     private var gatewayDelay: Duration { scene.settings.gatewayPortalDelay }
 
     /// Messages to both sides, and what is on its way.
