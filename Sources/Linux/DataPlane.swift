@@ -59,6 +59,13 @@ public actor DataPlane<Machine: PacketMachine & ~Copyable> {
         body(loop.machine)
     }
 
+    /// Does something on the loop's thread before there is traffic: what a thread does for the
+    /// first time costs it more, so it can be made to have done it.
+    ///
+    /// - Parameter body: What to do.
+    /// - Throws: What `body` throws.
+    public func prepare(_ body: @Sendable () throws -> Void) rethrows { try body() }
+
     /// What the loop has done so far.
     public var counters: LoopCounters { loop.counters }
 

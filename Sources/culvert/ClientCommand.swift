@@ -55,7 +55,6 @@ struct ClientCommand: AsyncParsableCommand {
             statePath: role.statePath(role: "client", settings),
             socketPath: role.socketPath(role: "client", settings)
         )
-        try Rehearsal.run()
         try await ClientDaemon(options: options, logger: logger).run()
     }
 }

@@ -79,6 +79,7 @@ struct ClientSession: Sendable {
             onNote: { logger.notice("\($0)") }
         )
         self.plane = plane
+        try await plane.prepare { try Rehearsal.run() }
         streams = RelayStreams(port: port, mark: Self.mark, logger: logger) { id, bridge in
             await plane.handle(.relayStream(id, bridge: bridge))
         }

@@ -61,7 +61,6 @@ struct GatewayCommand: AsyncParsableCommand {
             statePath: role.statePath(role: "gateway", settings),
             socketPath: role.socketPath(role: "gateway", settings)
         )
-        try Rehearsal.run()
         try await GatewayDaemon(options: options, logger: logger).run()
     }
 }

@@ -67,6 +67,7 @@ struct GatewayDaemon: Sendable {
             onOutput: { happenings.put($0) },
             onNote: { logger.notice("\($0)") }
         )
+        try await plane.prepare { try Rehearsal.run() }
         let channel = ControlChannel<ToGateway>(
             token: options.token,
             mark: nil,

@@ -12,7 +12,7 @@ extension EndToEnd {
         func matrix() async throws {
             // The night mostly waits, so it passes beside the others.
             let night = Beside {
-                try Overnight(executable: executable, minutes: 3).run(name: "cvnite") { print($0) }
+                try Overnight(executable: executable, minutes: 2).run(name: "cvnite") { print($0) }
             }
             let runner = ScenarioRunner(executable: executable, pace: .short, width: 3)
             for line in Scenario.tableHead { print(line) }
