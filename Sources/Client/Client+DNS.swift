@@ -71,14 +71,8 @@ extension Client {
         switch asker.path {
         case .stream(let id): output(.streamAnswer(id: id, bytes: bytes))
         case .datagram(let source):
-            let ip = IPHeader(
-                from: asker.sentinel,
-                to: source.address,
-                transportProtocol: .udp,
-                hopLimit: IP.Refusal.Limits.hopLimit
-            )
-            let udp = UDPHeader(sourcePort: Self.dnsPort, destinationPort: source.port)
-            let packet = ip.packet(udp, payload: bytes)
+            let own = Endpoint(asker.sentinel, port: Self.dnsPort)
+            let packet = UDPHeader.packet(from: own, to: source, payload: bytes)
             var room = outbox.reserveTunnel(packet.count)
             guard room.byteCount == packet.count else { return }
             room.write(packet.rawSpan, at: 0)

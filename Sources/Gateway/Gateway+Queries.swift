@@ -241,14 +241,7 @@ extension Gateway {
             guard let bytes, let peer = clients[slot]?.peer,
                 clients[slot]?.tunnel.contains(client.address) == true
             else { return }
-            let ip = IPHeader(
-                from: gateway.address,
-                to: client.address,
-                transportProtocol: .udp,
-                hopLimit: IP.Refusal.Limits.hopLimit
-            )
-            let udp = UDPHeader(sourcePort: gateway.port, destinationPort: client.port)
-            let packet = ip.packet(udp, payload: bytes)
+            let packet = UDPHeader.packet(from: gateway, to: client, payload: bytes)
             _ = pool.send(packet.rawSpan, .none, to: peer, at: now, into: &outbox)
         }
     }

@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 
 // Whole packets in arrays, for the control side and for tests: these allocate.
 extension IPHeader {
@@ -47,5 +47,24 @@ extension IPHeader {
         guard write(into: &bytes, payloadByteCount: total - byteCount) else { return [] }
         var rest = block.mutableBytes(byteCount..<total)
         return writeTransport(&rest) ? block.bytes(0..<total).array : []
+    }
+}
+
+extension UDPHeader {
+    /// A whole datagram of our own between two endpoints of one family; empty when the payload is
+    /// too long.
+    public static func packet(
+        from source: Endpoint,
+        to destination: Endpoint,
+        payload: [UInt8]
+    ) -> [UInt8] {
+        let ip = IPHeader(
+            from: source.address,
+            to: destination.address,
+            transportProtocol: .udp,
+            hopLimit: Refusal.Limits.hopLimit
+        )
+        let udp = UDPHeader(sourcePort: source.port, destinationPort: destination.port)
+        return ip.packet(udp, payload: payload)
     }
 }
