@@ -71,6 +71,7 @@ let pure: [Target] = [
     module("Ciphers", ["CCrypto", "Bytes", "SansIO"]),
 
     module("IP", ["Bytes", "SansIO"]),
+    module("Translation", ["Bytes", "SansIO", "IP"]),
     module("DNS", ["Bytes", "SansIO", "IP"]),
     module("WireGuard", ["Bytes", "SansIO", "Ciphers"]),
     module("STUN", ["Bytes", "SansIO", "Ciphers", "IP"]),
@@ -83,12 +84,12 @@ let pure: [Target] = [
 
     module("Policy", ["Bytes", "SansIO", "IP", "DNS", "Control", "IDNA"]),
     module("Client", roleParts),
-    module("Gateway", roleParts),
+    module("Gateway", roleParts + ["Translation"]),
     module("Relay", ["Bytes", "SansIO", "Ciphers", "IP", "STUN"]),
 
     module(
         "FuzzEntries",
-        roleParts + ["Policy", "Client", "Gateway", "Relay"],
+        roleParts + ["Policy", "Client", "Gateway", "Relay", "Translation"],
         path: "Fuzz/FuzzEntries"
     ),
 ]
@@ -97,7 +98,7 @@ let fuzzers: [Target] =
     [module("FuzzDriver", ["Bytes", "FuzzEntries"], path: "Fuzz/FuzzDriver")]
     + [
         "Client", "Control", "DNS", "Gateway", "IP", "Peering", "Policy", "Relay", "STUN",
-        "WireGuard",
+        "Translation", "WireGuard",
     ].map(fuzzer)
 
 // MARK: - Edges
@@ -136,8 +137,9 @@ let edges: [Target] = [
     executable(
         "culvert",
         roleParts
-            + ["IDNA", "Policy", "Client", "Gateway", "Relay", "Linux", "Daemon", "Portal", "Lab"]
-            + service + nio + products(["ArgumentParser"], of: "swift-argument-parser")
+            + ["IDNA", "Policy", "Client", "Gateway", "Relay", "Translation", "Linux", "Daemon"]
+            + ["Portal", "Lab"] + service + nio
+            + products(["ArgumentParser"], of: "swift-argument-parser")
     ),
 ]
 
@@ -146,7 +148,7 @@ let edges: [Target] = [
 let simulation: [Target] = [
     module(
         "SimulatedWorld",
-        roleParts + ["Policy", "Client", "Gateway", "Relay"],
+        roleParts + ["Policy", "Client", "Gateway", "Relay", "Translation"],
         path: "Tests/Simulation/World"
     ),
     executable("culvert-simulate", ["SansIO", "SimulatedWorld"], path: "Tests/Simulation/Command"),
@@ -158,6 +160,7 @@ let unitTests: [Target] = [
     tests("SansIOTests", ["SansIO"]),
     tests("CiphersTests", ["Bytes", "Ciphers"]),
     tests("IPTests", ["Bytes", "SansIO", "IP"]),
+    tests("TranslationTests", ["Bytes", "SansIO", "IP", "Translation"]),
     tests("DNSTests", ["Bytes", "SansIO", "IP", "DNS"]),
     tests("IDNATests", ["IDNA"]),
     tests("WireGuardTests", ["Bytes", "SansIO", "Ciphers", "WireGuard"]),
@@ -168,7 +171,7 @@ let unitTests: [Target] = [
     tests("PolicyTests", ["Bytes", "SansIO", "IP", "DNS", "Control", "Policy"]),
     tests("RelayUseTests", roleParts),
     tests("ClientTests", roleParts + ["Client"]),
-    tests("GatewayTests", roleParts + ["Gateway"]),
+    tests("GatewayTests", roleParts + ["Gateway", "Translation"]),
     tests("LinuxTests", ["CLinux", "Bytes", "SansIO", "IP", "Linux"]),
     tests(
         "DaemonTests",

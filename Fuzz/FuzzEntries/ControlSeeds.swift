@@ -76,11 +76,27 @@ enum ControlSeeds {
             code: "no",
             sentence: "No."
         )
+        let flow = EndedFlow(
+            client: "client",
+            resource: "name",
+            resourceName: "Name",
+            transport: "tcp",
+            real: GatewayPlay.remote,
+            bytesOut: 1,
+            bytesIn: 2,
+            packetsOut: 1,
+            packetsIn: 1,
+            startMilliseconds: 1,
+            endMilliseconds: 2,
+            why: "closed"
+        )
         let messages: [FromRole] = [
             .hello(hello), .authorize(authorize), .grantAnswer(answer),
             .candidates(FromRole.CandidatesChanged(candidates: candidates)),
             .report(FromRole.Report(clients: 1, flows: 2, load: 0.5)),
             .resync(FromRole.Resync(reason: "gap")),
+            .reach(FromRole.Reach(resource: "name", isReached: false, sentence: "No.")),
+            .flows(FromRole.Flows(flows: [flow], missing: 1)),
             .punch(FromRole.Punch(gateway: "g-1", candidates: candidates)),
             .relayTimes(
                 FromRole.RelayTimes(times: [RelayTime(relay: "y-1", milliseconds: 12)])
@@ -151,6 +167,14 @@ enum ControlSeeds {
                 ToClient.LeaseEnded(lease: "lease-1", resource: "name", code: "x", sentence: "X.")
             ),
             .relays(RelayList(relays: relays)),
+            .move(
+                ToClient.Move(
+                    resource: "name",
+                    gateway: "gateway-0",
+                    code: .draining,
+                    sentence: "It goes."
+                )
+            ),
             .gatewayCandidates(
                 ToClient.GatewayCandidates(gateway: "gateway-0", candidates: candidates)
             ),

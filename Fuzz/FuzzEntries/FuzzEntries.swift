@@ -28,6 +28,8 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
     case relay = "Relay"
     /// STUN and TURN messages, and the client of a TURN server.
     case stun = "STUN"
+    /// Packets that become packets of the other family, and their pieces.
+    case translation = "Translation"
     /// Handshakes and sessions.
     case wireGuard = "WireGuard"
 
@@ -50,6 +52,7 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
         case .policy: PolicyEntry.run(input)
         case .relay: RelayPlay.run(input)
         case .stun: STUNEntry.run(input)
+        case .translation: TranslationEntry.run(input)
         case .wireGuard: WireGuardPlay.run(input)
         }
     }
@@ -66,6 +69,7 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
         case .policy: PolicySeeds.all
         case .relay: RelaySeeds.all
         case .stun: STUNSeeds.all
+        case .translation: TranslationSeeds.all
         case .wireGuard: WireGuardSeeds.all
         }
     }

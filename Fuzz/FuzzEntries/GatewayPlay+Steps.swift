@@ -46,7 +46,10 @@ extension GatewayPlay {
             isTrusted = false
             handle(.portal(message))
         case .host: changeHost()
-        case .storage: readFlows(script.chunk())
+        case .storage:
+            let bytes = script.chunk()
+            readFlows(bytes)
+            upgrade(damage: bytes)
         case nil: break
         }
     }
@@ -240,7 +243,7 @@ extension GatewayPlay {
     /// What an older process wrote of its flows.
     private func readFlows(_ bytes: [UInt8]) {
         var reader = ByteReader(bytes.rawSpan)
-        guard let nat = try? NAT(reading: &reader) else { return }
+        guard let nat = try? NAT(reading: &reader, seed: 7) else { return }
         var again: [UInt8] = []
         nat.write(to: &again)
         precondition(again.count <= bytes.count, "more flows than were there")

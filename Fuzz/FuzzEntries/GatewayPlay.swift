@@ -20,6 +20,7 @@ final class GatewayPlay {
     static let network = IPPrefix("10.2.0.0/16")
     static let real = IPAddress(ipv4: 0x0a01_0001)
     static let gateway = IPAddress(ipv4: 0x6440_0101)
+    static let hosts = [Gateway.HostEntry(name: "a.test", addresses: [real])]
     static let resolver = Endpoint(IPAddress(ipv4: 0xc000_0235), port: 53)
     static let remote = Endpoint(IPAddress(ipv4: 0xcb00_7101), port: 5_000)
     static let local = Endpoint(IPAddress(ipv4: 0xc633_6401), port: 51_820)
@@ -42,7 +43,7 @@ final class GatewayPlay {
     var leaseCount = 0
     /// Queries on connections so far, and those that were answered.
     var streamCount: UInt64 = 0
-    private var answeredStreams: Set<UInt64> = []
+    var answeredStreams: Set<UInt64> = []
     private var settling = 0
 
     static func run(_ input: [UInt8]) {
@@ -55,8 +56,7 @@ final class GatewayPlay {
         self.script = script
         gateway = Gateway(wallClock: BarePeer.wall, random: random.fork())
         peer = try BarePeer(of: gateway.publicKey, initiates: true, random: random.fork())
-        let hosts = [Gateway.HostEntry(name: "a.test", addresses: [Self.real])]
-        handle(.resolvers([Self.resolver], hosts: hosts))
+        handle(.resolvers([Self.resolver], hosts: Self.hosts))
         handle(.localAddresses([Self.local.address], port: Self.local.port))
         let flags = self.script.byte()
         guard flags & 1 == 0 else { return }

@@ -174,6 +174,18 @@ extension Outbox {
         return tunnel.mutableBytes(tunnelUsed..<tunnelUsed + tunnelReserved)
     }
 
+    /// Makes the reservation larger; what was written stays.
+    ///
+    /// - Returns: False when there is no room: the reservation stays as it is.
+    public mutating func growTunnelReservation(to byteCount: Int) -> Bool {
+        guard byteCount > tunnelReserved else { return true }
+        guard tunnelUsed + byteCount <= tunnel.byteCount,
+            tunnelPacketCount < Limits.entries
+        else { return false }
+        tunnelReserved = byteCount
+        return true
+    }
+
     /// The bytes reserved and not committed yet, lent again; empty when nothing is reserved.
     @_lifetime(&self)
     public mutating func reservedTunnelBytes() -> MutableRawSpan {

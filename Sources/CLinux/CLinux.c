@@ -24,4 +24,20 @@ int culvert_bind_mount(const char *source, const char *target) {
 }
 int culvert_name_thread(const char *name) { return pthread_setname_np(pthread_self(), name); }
 int culvert_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+int culvert_sealable_memory_file(const char *name) {
+    return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+static const int culvert_seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+int culvert_seal(int descriptor) { return fcntl(descriptor, F_ADD_SEALS, culvert_seals); }
+int culvert_is_sealed(int descriptor) {
+    int seals = fcntl(descriptor, F_GET_SEALS);
+    return seals >= 0 && (seals & culvert_seals) == culvert_seals;
+}
+int culvert_peer_user(int descriptor, unsigned int *user) {
+    struct ucred peer;
+    socklen_t byte_count = sizeof peer;
+    int result = getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &byte_count);
+    if (result == 0) *user = peer.uid;
+    return result;
+}
 int culvert_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }

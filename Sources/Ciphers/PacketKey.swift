@@ -45,6 +45,12 @@ internal import CCrypto
 
     deinit { unsafe EVP_CIPHER_CTX_free(context) }
 
+    /// The key, lent: for the process that goes on with the session.
+    public var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get { key.bytes }
+    }
+
     /// Seals all but the last 16 bytes of `text` where they lie, and writes the tag into those.
     @_lifetime(text: copy text)
     public borrowing func seal(_ text: inout MutableRawSpan, counter: UInt64) {

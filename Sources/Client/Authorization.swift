@@ -32,6 +32,8 @@ struct Authorization {
         var isStandby: Bool
         /// What was sent.
         var message: FromRole.Authorize
+        /// Whether new flows are to take the lease that it is for, and running ones stay.
+        var isMove = false
     }
 
     /// A no of the portal.
@@ -45,8 +47,15 @@ struct Authorization {
     var lease: Lease?
     /// One at another gateway, for when the first is lost.
     var standby: Lease? {
-        didSet { if standby?.id != oldValue?.id { standbyHeardAt = nil } }
+        didSet {
+            if standby?.id != oldValue?.id { standbyHeardAt = nil }
+            if standby == nil { isMoving = false }
+        }
     }
+    /// The lease that was, at another gateway: connections that it carries stay there.
+    var former: Lease?
+    /// Whether the stand-by takes new flows as soon as its gateway is heard.
+    var isMoving = false
     /// When its gateway was heard while the first one was lost.
     var standbyHeardAt: Instant?
     var request: Request?
@@ -86,13 +95,16 @@ struct Authorization {
 
     /// Whether a lease is at `gateway`.
     func uses(_ gateway: GatewayID) -> Bool {
-        lease?.gateway == gateway || standby?.gateway == gateway
+        lease?.gateway == gateway || standby?.gateway == gateway || former?.gateway == gateway
     }
 
     /// The leases that live at `now`.
     func leases(at now: Instant) -> [Lease] {
-        [lease, standby].compactMap { $0 }.filter { $0.endsAt > now }
+        all.filter { $0.endsAt > now }
     }
+
+    /// All leases, also those that ended just now.
+    var all: [Lease] { [lease, standby, former].compactMap { $0 } }
 
     /// When something is due: a lease or denial ends, waiting packets ask again or give up.
     /// `isAwaited`: something else than packets waits, too.
@@ -104,6 +116,7 @@ struct Authorization {
         }
         consider(lease?.endsAt)
         consider(standby?.endsAt)
+        consider(former?.endsAt)
         consider(denial?.until)
         consider(held.nextDeadline)
         if isAwaited || !held.isEmpty, lease == nil, denial == nil, isPortalConnected {

@@ -64,10 +64,18 @@ extension Client {
     }
 
     /// Sends a request for a lease.
-    mutating func request(_ id: ResourceID, isStandby: Bool, at now: Instant) {
+    /// For a move, new flows take what comes, and running ones stay.
+    mutating func request(
+        _ id: ResourceID,
+        isStandby: Bool,
+        isMove: Bool = false,
+        at now: Instant
+    ) {
         guard var authorization = authorizations[id], router.knows(id) else { return }
         var without = authorization.excluded(at: now)
-        if isStandby, let current = authorization.lease?.gateway, !without.contains(current) {
+        if isStandby || isMove, let current = authorization.lease?.gateway,
+            !without.contains(current)
+        {
             without.append(current)
         }
         let name = authorization.name
@@ -85,7 +93,8 @@ extension Client {
             id: message.id,
             sentAt: now,
             isStandby: isStandby,
-            message: message
+            message: message,
+            isMove: isMove
         )
         authorization.requestedAt = now
         authorizations[id] = authorization
@@ -148,6 +157,7 @@ extension Client {
         if isBeside(authorization.lease, gateway.id, request, at: now) {
             if let old = authorization.standby, old.id != lease.id { release([old.id]) }
             authorization.standby = lease
+            authorization.isMoving = request.isMove
         } else {
             if let old = authorization.lease, old.gateway != lease.gateway {
                 stirConnections(by: old.gateway, at: now)
@@ -187,7 +197,7 @@ extension Client {
         guard let lease, lease.endsAt > now, lease.gateway != gateway,
             let current = gateways.first(where: { $0.id == lease.gateway })
         else { return false }
-        return request.isStandby || current.health == .lost
+        return request.isStandby || request.isMove || current.health == .lost
     }
 
     /// Packets take the stand-by lease as soon as its gateway is heard and the first one is not.
@@ -202,6 +212,10 @@ extension Client {
         if let lease = authorization.lease, lease.endsAt > now,
             let current = gateways.first(where: { $0.id == lease.gateway })
         {
+            if authorization.isMoving, current.health != .lost {
+                moveNewFlows(of: id, at: now)
+                return true
+            }
             guard current.health == .lost else { return false }
             // When nobody is heard the fault is ours: whoever is heard first serves.
             guard hasHeard(next, since: current.suspectSince) else {
@@ -285,10 +299,12 @@ extension Client {
         if isOffline { authorization.excluded = [] }
         // That nobody else serves takes nothing from who does, or comes back.
         let isKept =
-            (request.isStandby || isOffline) && !authorization.leases(at: now).isEmpty
+            (request.isStandby || request.isMove || isOffline)
+            && !authorization.leases(at: now).isEmpty
         if isKept {
-            authorization.isAlone = isOffline
+            authorization.isAlone = isOffline && !request.isMove
             authorizations[id] = authorization
+            if request.isMove { drain(id, at: now, into: &outbox) }
             return computeDeadline()
         }
         authorization.denial = denial
@@ -326,10 +342,14 @@ extension Client {
     ) {
         guard var authorization = authorizations[message.resource] else { return }
         if authorization.standby?.id == message.lease { authorization.standby = nil }
+        if authorization.former?.id == message.lease {
+            endFormer(message.resource, at: now)
+            authorization.former = nil
+        }
         let ended = authorization.lease.flatMap { $0.id == message.lease ? $0 : nil }
         if ended != nil { authorization.lease = nil }
         authorizations[message.resource] = authorization
-        guard let ended else { return }
+        guard let ended else { return forgetUnused(at: now, into: &outbox) }
         stirConnections(by: ended.gateway, at: now)
         output(
             .event(
@@ -352,6 +372,9 @@ extension Client {
             }
             if authorizations[id]?.standby?.id == message.lease {
                 authorizations[id]?.standby?.endsAt = end
+            }
+            if authorizations[id]?.former?.id == message.lease {
+                authorizations[id]?.former?.endsAt = end
             }
             // Away from the portal the gateway may have let it end, and its names with it.
             for lease in authorizations[id]?.leases(at: now) ?? [] where lease.id == message.lease {

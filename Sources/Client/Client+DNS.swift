@@ -37,7 +37,7 @@ extension Client {
         into outbox: inout Outbox
     ) {
         // A sentinel that is not in use is as silent as a dead server.
-        guard stub?.sentinels.upstream(of: asker.sentinel) != nil,
+        guard stub?.sentinels.place(of: asker.sentinel) != nil,
             let outcome = stub?.resolve(query, from: asker, at: now)
         else {
             if case .stream(let id) = asker.path { output(.streamAnswer(id: id, bytes: nil)) }
@@ -46,21 +46,12 @@ extension Client {
         switch outcome {
         case .answer(let bytes):
             answer(asker, bytes, into: &outbox)
-            if let slot = Self.askedSlot(query, stub) { retryName(slot) }
+            if let slot = stub?.askedSlot { retryName(slot) }
         case .forward(let query): forward(query)
         case .askSite(let question): askSite(question, at: now, into: &outbox)
         case .wait: break
         case .drop:
             if case .stream(let id) = asker.path { output(.streamAnswer(id: id, bytes: nil)) }
-        }
-    }
-
-    /// The proxy slot of the name that a query asks for; nil for other names.
-    private static func askedSlot(_ query: RawSpan, _ stub: borrowing StubResolver?) -> Int? {
-        guard let question = (try? MessageView(query))?.question else { return nil }
-        switch stub {
-        case .some(let stub): return stub.proxies.slot(of: question.name)
-        case .none: return nil
         }
     }
 
@@ -71,13 +62,49 @@ extension Client {
         switch asker.path {
         case .stream(let id): output(.streamAnswer(id: id, bytes: bytes))
         case .datagram(let source):
-            let own = Endpoint(asker.sentinel, port: Self.dnsPort)
-            let packet = UDPHeader.packet(from: own, to: source, payload: bytes)
-            var room = outbox.reserveTunnel(packet.count)
-            guard room.byteCount == packet.count else { return }
-            room.write(packet.rawSpan, at: 0)
-            outbox.commitTunnel(byteCount: packet.count)
+            Self.write(
+                bytes,
+                from: Endpoint(asker.sentinel, port: Self.dnsPort),
+                to: source,
+                &outbox
+            )
         }
+    }
+
+    /// Writes a datagram to the host, its checksum left to the kernel, which need not make one for
+    /// itself, and may take several to one socket at once.
+    private static func write(
+        _ payload: [UInt8],
+        from source: Endpoint,
+        to destination: Endpoint,
+        _ outbox: inout Outbox
+    ) {
+        let ip = IPHeader(
+            from: source.address,
+            to: destination.address,
+            transportProtocol: .udp,
+            hopLimit: IP.Refusal.Limits.hopLimit
+        )
+        let start = ip.byteCount
+        let udpByteCount = 8 + payload.count
+        var packet = outbox.reserveTunnel(start + udpByteCount)
+        guard packet.byteCount == start + udpByteCount,
+            ip.write(into: &packet, payloadByteCount: udpByteCount)
+        else { return }
+        packet.store(source.port, at: start)
+        packet.store(destination.port, at: start + 2)
+        packet.store(UInt16(udpByteCount), at: start + 4)
+        let sum = Checksum(
+            pseudoHeaderOf: .udp,
+            source: source.address,
+            destination: destination.address,
+            byteCount: udpByteCount
+        )
+        packet.store(sum.folded, at: start + 6)
+        packet.write(payload.rawSpan, at: start + 8)
+        var offload = Offload.none
+        (offload.needsChecksum, offload.checksumStart, offload.checksumOffset) = (true, start, 6)
+        outbox.commitTunnel(byteCount: start + udpByteCount, offload: offload)
     }
 
     /// Puts out what the names log must hold.

@@ -12,6 +12,14 @@ extension Client {
         }
     }
 
+    /// Queries that waited for the answer to one like them, since the start.
+    public var joinedQueries: UInt64 {
+        switch stub {
+        case .some(let stub): stub.joinedCount
+        case .none: 0
+        }
+    }
+
     /// Explains what a question meets: which rule decides, and why. Asks nobody and changes
     /// nothing.
     ///

@@ -228,6 +228,7 @@ extension Client {
         var released: [LeaseID] = []
         for resource in authorized where authorizations[resource]?.lease?.gateway == id {
             authorizations[resource]?.isAlone = false
+            if authorizations[resource]?.isMoving == true { continue }
             if let standby = authorizations[resource]?.standby { released.append(standby.id) }
             authorizations[resource]?.standby = nil
         }
@@ -310,6 +311,7 @@ extension Client {
             if authorizations[resource]?.standby?.gateway == id {
                 authorizations[resource]?.standby = nil
             }
+            if authorizations[resource]?.former?.gateway == id { endFormer(resource, at: now) }
             guard let ended = authorizations[resource]?.lease, ended.gateway == id else { continue }
             authorizations[resource]?.lease = nil
             authorizations[resource]?.requestedAt = nil
@@ -332,8 +334,7 @@ extension Client {
     mutating func forgetUnused(at now: Instant, into outbox: inout Outbox) {
         let unused = gateways.map(\.id).filter { id in
             !authorized.contains { resource in
-                authorizations[resource]?.lease?.gateway == id
-                    || authorizations[resource]?.standby?.gateway == id
+                authorizations[resource]?.uses(id) == true
             }
         }
         for id in unused { remove(id, goodbye: .finished, at: now, into: &outbox) }

@@ -142,6 +142,7 @@ extension Client {
             changed()
             return drain(known.resource, at: now, into: &outbox)
         case .nameMismatch, .noAddresses, .unresolved, .other:
+            if answer.status == .unresolved { moveFrom(peer, known.resource, at: now) }
             let end = now.advanced(by: NameOnGateway.Limits.refusalLifetime)
             known.state = .inactive(answer.status, until: end)
         }
@@ -201,6 +202,7 @@ extension Client {
             {
                 let end = now.advanced(by: NameOnGateway.Limits.patience)
                 names[key]?.state = .inactive(.unresolved, until: end)
+                moveFrom(key.peer, known.resource, at: now)
                 giveUp(key)
                 changed()
                 drain(known.resource, at: now, into: &outbox)

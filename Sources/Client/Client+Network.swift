@@ -77,6 +77,7 @@ extension Client {
         if let place = stub?.proxies.place(of: header.source) {
             stub?.proxies.notePacket(place.slot, at: now)
         }
+        if header.isTCP, header.tcpFlags.contains(.syn) { noteAnswer(header, by: peer, at: now) }
         coalescer.commit(byteCount: byteCount, header: header, in: &outbox)
     }
 
@@ -153,8 +154,7 @@ extension Client {
         }
         if plan.all.contains(where: { $0.contains(address) }) { return false }
         return router.covering(address).contains { id in
-            authorizations[id]?.lease?.gateway == gateway.id
-                || authorizations[id]?.standby?.gateway == gateway.id
+            authorizations[id]?.uses(gateway.id) == true
         }
     }
 }

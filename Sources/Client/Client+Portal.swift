@@ -64,6 +64,7 @@ extension Client {
         for id in authorized {
             authorizations[id]?.lease = nil
             authorizations[id]?.standby = nil
+            authorizations[id]?.former = nil
         }
         changed()
         output(.finished)
@@ -94,6 +95,7 @@ extension Client {
         case .refusal(let refusal):
             portalRefusal = refusal
             output(.event(.refused(refusal)))
+        case .move(let move): receiveMove(move, at: now, into: &outbox)
         case .relays(let list): setRelays(list.relays, at: now, into: &outbox)
         case .unknown: break
         }

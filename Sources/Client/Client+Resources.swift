@@ -42,6 +42,7 @@ extension Client {
         if stub?.removeResource(id) ?? false { configuration.flushesCaches = true }
         let held = authorizations[id]?.held.takeAll() ?? []
         if let lease = authorizations[id]?.lease { stirConnections(by: lease.gateway, at: now) }
+        endFormer(id, at: now)
         authorizations[id] = nil
         authorized.removeAll { $0 == id }
         names = names.filter { $0.value.resource != id }

@@ -15,6 +15,8 @@ extension Client {
         var resource: ResourceID?
         /// When the lease ends.
         var end: Instant
+        /// Whether packets to the same place may have to take another one.
+        var isSplit = false
     }
 
     /// What becomes of a packet.
@@ -108,13 +110,18 @@ extension Client {
             counters.denied += 1
             return .refuse(Self.refusal(of: denial))
         }
+        if let former = formerWay(header, authorization, id, slot: slot, at: now) {
+            return slot < 0
+                ? .send(former) : routeToTold(former, header, id, at: now, into: &outbox)
+        }
         guard let lease = authorization.lease, lease.endsAt > now,
             let gateway = gateways.first(where: { $0.id == lease.gateway })
         else { return .hold(id) }
         guard gateway.health == .connected else {
             return routeToSilent(gateway, authorization, header, id, at: now)
         }
-        let way = Way(peer: gateway.peer, slot: slot, resource: id, end: lease.endsAt)
+        var way = Way(peer: gateway.peer, slot: slot, resource: id, end: lease.endsAt)
+        way.isSplit = authorization.former != nil
         guard slot >= 0 else { return .send(way) }
         return routeToTold(way, header, id, at: now, into: &outbox)
     }
@@ -169,6 +176,8 @@ extension Client {
                 tell(key, of: id, isGranted: false, at: now, into: &outbox)
                 return .hold(id)
             }
+            // Another gateway may be able to: that is being found out.
+            if status == .unresolved, isMoveAwaited(id) { return .hold(id) }
             // Sessions of before keep their address: the gateway knows which these are, also those
             // that began before this process did.
             let isOlder = known.wasActive ? !header.opensConnection : header.isRunningTCP

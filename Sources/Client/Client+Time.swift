@@ -71,6 +71,7 @@ extension Client {
         ownDeadline = Self.earlier(ownDeadline, siteQuestions.nextDeadline)
         ownDeadline = Self.earlier(ownDeadline, relays.nextDeadline)
         ownDeadline = Self.earlier(ownDeadline, standbyDue)
+        ownDeadline = Self.earlier(ownDeadline, formersDue)
         for gateway in gateways { ownDeadline = Self.earlier(ownDeadline, gateway.nextCall) }
     }
 
@@ -89,6 +90,10 @@ extension Client {
                 authorizations[id]?.standby = nil
                 hasEnded = true
             }
+            if let former = authorization.former, former.endsAt <= now {
+                endFormer(id, at: now)
+                hasEnded = true
+            }
             if let denial = authorization.denial, denial.until <= now {
                 authorizations[id]?.denial = nil
             }
@@ -96,6 +101,7 @@ extension Client {
             if !authorization.held.isEmpty || siteQuestions.waits(for: id) { kick(id, at: now) }
         }
         callForHelp(at: now)
+        if endUnusedFormers(at: now) { hasEnded = true }
         if hasEnded {
             changed()
             forgetUnused(at: now, into: &outbox)

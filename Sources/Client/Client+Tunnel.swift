@@ -55,7 +55,7 @@ extension Client {
             switch pool.send(bytes, offload, header: header, to: peer, at: now, into: &outbox) {
             case .sent:
                 if flow.slot >= 0 { stub?.proxies.notePacket(flow.slot, at: now) }
-                connections.note(header, by: peer, at: now)
+                note(bytes, header, by: peer, at: now)
                 return true
             case .noRoom: return false
             case .refused: return true
@@ -111,9 +111,11 @@ extension Client {
         case .send(let way):
             switch pool.send(bytes, offload, header: header, to: way.peer, at: now, into: &outbox) {
             case .sent:
-                flows.insert(header, peer: way.peer, slot: way.slot, end: way.end, at: now)
+                if !way.isSplit {
+                    flows.insert(header, peer: way.peer, slot: way.slot, end: way.end, at: now)
+                }
                 if way.slot >= 0 { stub?.proxies.notePacket(way.slot, at: now) }
-                connections.note(header, by: way.peer, at: now)
+                note(bytes, header, by: way.peer, at: now)
             case .noRoom: return false
             case .connecting, .unknown:
                 guard let resource = way.resource else { break }
@@ -127,6 +129,18 @@ extension Client {
         case .drop: break
         }
         return true
+    }
+
+    /// A packet of the host left by a gateway.
+    private mutating func note(
+        _ bytes: RawSpan,
+        _ header: PacketHeader,
+        by peer: PeerIndex,
+        at now: Instant
+    ) {
+        guard header.isTCP else { return }
+        if header.opensConnection { openings.note(bytes, by: peer, at: now) }
+        connections.note(header, by: peer, at: now)
     }
 
     /// Makes applications speak whose connections went elsewhere while they waited for more.

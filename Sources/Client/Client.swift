@@ -39,6 +39,8 @@ public struct Client: ~Copyable, PacketMachine {
         static var headStart: Duration { .milliseconds(600) }
         /// Nothing heard of anybody for so long after a distress began: the fault was ours.
         static var ownFault: Duration { .milliseconds(500) }
+        /// Leases that only running connections need are looked at so often.
+        static var formerInterval: Duration { .seconds(2) }
         /// A pause between two turns that is taken for a sleep of the host.
         static var sleep: Duration { .seconds(60) }
     }
@@ -96,6 +98,9 @@ public struct Client: ~Copyable, PacketMachine {
 
     var flows = FlowCache()
     var connections = RunningConnections()
+    var openings = OpeningConnections()
+    /// When leases that only running connections need are looked at.
+    var formersDue: Instant?
     var sources = SourceCache()
     var coalescer = Coalescer()
     var outputs = OutputQueue<Output>(countMax: 4096)
@@ -152,9 +157,7 @@ public struct Client: ~Copyable, PacketMachine {
             candidates: candidates,
             instance: revisions.instance,
             revision: revisions.revision,
-            leases: authorized.flatMap {
-                [authorizations[$0]?.lease, authorizations[$0]?.standby].compactMap { $0?.id }
-            },
+            leases: authorized.flatMap { authorizations[$0]?.all.map(\.id) ?? [] },
             region: region
         )
     }

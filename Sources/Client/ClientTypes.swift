@@ -126,6 +126,8 @@ extension Client {
         case denied(ResourceID, Control.Refusal)
         /// A lease ended before its time, and why.
         case leaseEnded(ResourceID, code: String, sentence: String)
+        /// New flows are to take another gateway, and why.
+        case moving(ResourceID, from: GatewayID, code: Control.Refusal.Code, sentence: String)
         /// The portal ended the session, and why.
         case refused(Control.Refusal)
     }

@@ -30,6 +30,24 @@ struct ForwardCache {
         let route: Int
         /// DO, CD and AD, which change what an upstream says (RFC 6840 section 5.7).
         let flags: UInt8
+        /// Made once: a table looks at the keys that stand beside one, too.
+        private let hash: Int
+
+        init(question: Question, route: Int, flags: UInt8) {
+            (self.question, self.route, self.flags) = (question, route, flags)
+            var hasher = Hasher()
+            hasher.combine(question)
+            hasher.combine(route)
+            hasher.combine(flags)
+            hash = hasher.finalize()
+        }
+
+        func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+
+        static func == (lhs: Key, rhs: Key) -> Bool {
+            lhs.hash == rhs.hash && lhs.route == rhs.route && lhs.flags == rhs.flags
+                && lhs.question == rhs.question
+        }
     }
 
     /// What a look-up finds, as a place in the cache.

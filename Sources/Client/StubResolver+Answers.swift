@@ -15,13 +15,34 @@ extension StubResolver {
             return answer.flatMap { Self.reply(entry, $0) } ?? Self.failure(entry, .networkError)
         case .upstream:
             _ = inFlight.remove(token)
-            guard let bytes else { return Self.failure(entry, .networkError) }
-            if let reply = relay(entry, bytes, at: now) { return reply.reply }
-            // An answer to something else: over UDP perhaps a stranger's, so the asker may ask
-            // again.
-            return entry.isStream ? Self.failure(entry, .networkError) : nil
+            forgetAsked(entry)
+            let reply = finishUpstream(entry, bytes, at: now)
+            for follower in entry.followers {
+                let other = finishUpstream(entry.following(follower), bytes, at: now)
+                if let other { replies.append(other) }
+            }
+            return reply
         case .zone: return finishZone(token, entry, bytes, at: now)
         }
+    }
+
+    private mutating func finishUpstream(
+        _ entry: InFlight,
+        _ bytes: [UInt8]?,
+        at now: Instant
+    ) -> Reply? {
+        guard let bytes else { return Self.failure(entry, .networkError) }
+        if let reply = relay(entry, bytes, at: now) { return reply.reply }
+        // An answer to something else: over UDP perhaps a stranger's, so the asker may ask again.
+        return entry.isStream ? Self.failure(entry, .networkError) : nil
+    }
+
+    /// A question is not under way any more, and nobody can join it.
+    private mutating func forgetAsked(_ entry: InFlight) {
+        guard let key = entry.key, let last = asked[key],
+            inFlight.content(of: last.token) == nil
+        else { return }
+        asked[key] = nil
     }
 
     /// Time ran out for a query.
@@ -46,6 +67,8 @@ extension StubResolver {
     /// Over UDP the silence of a sentinel's nameserver is the answer: the host then takes its next
     /// server. A zone's nameservers and a site are silent behind every sentinel.
     mutating func giveUp(_ entry: InFlight) {
+        forgetAsked(entry)
+        for follower in entry.followers { giveUp(entry.following(follower)) }
         let reply: Reply? =
             switch entry.wait {
             case .site, .zone: Self.failure(entry, .noReachableAuthority)

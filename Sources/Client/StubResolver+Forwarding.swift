@@ -34,8 +34,34 @@ extension StubResolver {
             }
             return .answer(answer)
         case .nothing:
+            if zone == nil, join(query, asker, key, at: now) { return .wait }
             return .forward(send(query, bytes, asker, asker.isStream, target, key, at: now))
         }
+    }
+
+    /// Lets a query wait for the answer to one like it that was sent just now; false where there is
+    /// none.
+    private mutating func join(
+        _ query: Query,
+        _ asker: Asker,
+        _ key: ForwardCache.Key,
+        at now: Instant
+    ) -> Bool {
+        guard let first = asked[key], first.at.duration(to: now) < Limits.joining,
+            let entry = inFlight.content(of: first.token), entry.isStream == asker.isStream,
+            entry.followers.count < Limits.followers, entry.asker != asker,
+            Self.isAnsweredAlike(query, entry.query)
+        else { return false }
+        inFlight.join(first.token, InFlight.Follower(query: query, asker: asker))
+        joinedCount &+= 1
+        return true
+    }
+
+    /// Whether the answer to one query of a kind fits another: it has an OPT record for who sent
+    /// one, no options that were meant for one of them, and the same size at most.
+    private static func isAnsweredAlike(_ one: Query, _ other: Query) -> Bool {
+        one.byteCountMax == other.byteCountMax && (one.edns == nil) == (other.edns == nil)
+            && one.edns?.options.isEmpty ?? true && other.edns?.options.isEmpty ?? true
     }
 
     /// What the answer to a query is kept under; nil where it is neither kept nor looked for.
@@ -79,8 +105,10 @@ extension StubResolver {
         )
         switch target {
         case .upstream(let upstream):
+            let token = putInFlight(entry)
+            if let key { asked[key] = (token, now) }
             return question(
-                putInFlight(entry),
+                token,
                 upstream,
                 isStream,
                 isInTunnel: tunnelUpstreams.contains(upstream),

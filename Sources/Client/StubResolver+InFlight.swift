@@ -28,6 +28,28 @@ struct InFlight {
     var key: ForwardCache.Key?
     /// Its way through the nameservers of a zone.
     var round: ForwardZones.Round?
+    /// Those that asked the same meanwhile and get the same answer.
+    var followers: [Follower] = []
+
+    /// A query that is not asked by itself.
+    struct Follower {
+        let query: Query
+        let asker: Asker
+    }
+
+    /// The query of a follower, as if it had been sent.
+    func following(_ follower: Follower) -> InFlight {
+        InFlight(
+            query: follower.query,
+            asker: follower.asker,
+            id: id,
+            isStream: isStream,
+            wait: wait,
+            deadline: deadline,
+            generation: generation,
+            key: nil
+        )
+    }
 }
 
 /// The queries whose answers are waited for; those that wait equally long in order of their
@@ -145,6 +167,11 @@ struct InFlightTable {
             }
         }
         return nil
+    }
+
+    /// Lets a query wait for the answer to another one.
+    mutating func join(_ token: UInt64, _ follower: InFlight.Follower) {
+        if let place = place(of: token) { entries[place].content?.followers.append(follower) }
     }
 
     private mutating func removePlace(_ place: Int) -> InFlight? {

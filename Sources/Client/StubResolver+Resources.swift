@@ -176,6 +176,7 @@ extension StubResolver {
         let known = proxies.slot(of: name)
         let match = known.flatMap { self.match(of: $0) } ?? findMatch(of: name)
         guard !match.resources.isEmpty else { return nil }
+        askedSlot = known
         let recordClass = query.question.recordClass
         let isAddress = query.question.type == .a || query.question.type == .aaaa
         guard recordClass == .internet || recordClass == .any && isAddress else {
@@ -219,6 +220,7 @@ extension StubResolver {
             let error = ExtendedError(code: 0, text: "no proxy address is left")
             return .answer(query.reply(.serverFailure, error: error))
         }
+        askedSlot = slot
         if known == nil {
             _ = remember(match, at: slot)
         } else {

@@ -18,6 +18,11 @@ public struct StubResolver: ~Copyable {
         public static var inFlight: Int { 1_000 }
         /// How long an upstream has.
         public static var upstream: Duration { .seconds(5) }
+        /// Queries that wait for one answer, besides the first.
+        public static var followers: Int { 64 }
+        /// How long a question is joined by others like it; who asks again later does so because
+        /// no answer came, and is asked for anew.
+        public static var joining: Duration { .milliseconds(250) }
         /// How long a site has.
         public static var site: Duration { .seconds(4) }
         /// Queries held back at one time; one more is answered at once.
@@ -59,6 +64,8 @@ public struct StubResolver: ~Copyable {
     public var proxies: ProxyTable
     /// Queries that came, since the start.
     public private(set) var queryCount: UInt64 = 0
+    /// The slot of the last query's name; nil where that is not protected.
+    var askedSlot: Int?
     var resources: [ProtectedName] = []
     var index = PatternIndex<ResourceID>()
     /// Names that are protected, but not for us.
@@ -82,6 +89,10 @@ public struct StubResolver: ~Copyable {
         didSet { if !isCacheEnabled { flushCache() } }
     }
     var inFlight = InFlightTable()
+    /// The last question of each kind to a nameserver, and when it was sent.
+    var asked: [ForwardCache.Key: (token: UInt64, at: Instant)] = [:]
+    /// Queries that others like them were asked for, since the start.
+    public internal(set) var joinedCount: UInt64 = 0
     var held = Fifo<Held>()
     var replies = Fifo<Reply>()
     /// Questions to nameservers that come from nobody's query.
@@ -175,6 +186,7 @@ extension StubResolver {
     /// A query came.
     public mutating func resolve(_ bytes: RawSpan, from asker: Asker, at now: Instant) -> Outcome {
         queryCount &+= 1
+        askedSlot = nil
         switch Query.read(bytes, isStream: asker.isStream) {
         case .ignore: return .drop
         case .answer(let answer): return .answer(answer)

@@ -22,6 +22,10 @@ public enum FromRole: ControlMessage {
     case grantAnswer(GrantAnswer)
     /// How a gateway is doing.
     case report(Report)
+    /// A gateway reaches a resource no longer, or again.
+    case reach(Reach)
+    /// Flows that ended at a gateway.
+    case flows(Flows)
     /// Changes were missed: asks for welcome again.
     case resync(Resync)
     /// A message of a later version; to be ignored.
@@ -189,6 +193,8 @@ extension FromRole {
         case .candidates: "candidates"
         case .grantAnswer: "grant-answer"
         case .report: "report"
+        case .reach: "reach"
+        case .flows: "flows"
         case .resync: "resync"
         case .unknown(let type): type
         }
@@ -206,6 +212,8 @@ extension FromRole {
         case "candidates": self = .candidates(try CandidatesChanged(from: decoder))
         case "grant-answer": self = .grantAnswer(try GrantAnswer(from: decoder))
         case "report": self = .report(try Report(from: decoder))
+        case "reach": self = .reach(try Reach(from: decoder))
+        case "flows": self = .flows(try Flows(from: decoder))
         case "resync": self = .resync(try Resync(from: decoder))
         case let type: self = .unknown(type)
         }
@@ -227,6 +235,8 @@ extension FromRole {
         case .candidates(let payload): payload
         case .grantAnswer(let payload): payload
         case .report(let payload): payload
+        case .reach(let payload): payload
+        case .flows(let payload): payload
         case .resync(let payload): payload
         case .unknown: nil
         }

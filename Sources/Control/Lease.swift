@@ -41,14 +41,20 @@ public struct ClientForGateway: Hashable, Sendable, Codable {
     /// The source addresses that its packets must have.
     public var tunnel: [IPAddress]
     public var candidates: [Candidate]
+    /// The device's name and its owner's e-mail address, for the gateway's flow log.
+    public var device: String?
+    public var person: String?
 
     public init(
         id: ClientID,
         publicKey: KeyText,
         presharedKey: PresharedKeyText,
         tunnel: [IPAddress],
-        candidates: [Candidate]
+        candidates: [Candidate],
+        device: String? = nil,
+        person: String? = nil
     ) {
+        (self.device, self.person) = (device, person)
         (self.id, self.publicKey, self.presharedKey) = (id, publicKey, presharedKey)
         (self.tunnel, self.candidates) = (tunnel, candidates)
     }

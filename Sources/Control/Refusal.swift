@@ -13,7 +13,9 @@ public struct Refusal: Error, Hashable, Sendable {
     }
 
     /// A stable word; new ones may come.
-    public struct Code: RawRepresentable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public struct Code: RawRepresentable, Hashable, Sendable, Codable,
+        ExpressibleByStringLiteral
+    {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
         public init(stringLiteral value: String) { rawValue = value }
@@ -70,6 +72,10 @@ extension Refusal.Code {
     public static let released: Self = "released"
     /// The lease ran out.
     public static let expired: Self = "expired"
+    /// The gateway is being taken out of service.
+    public static let draining: Self = "draining"
+    /// The gateway does not reach the resource.
+    public static let unreached: Self = "unreached"
 }
 
 extension Refusal {

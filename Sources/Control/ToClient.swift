@@ -20,6 +20,8 @@ public enum ToClient: ControlMessage {
     case gatewayCandidates(GatewayCandidates)
     /// A gateway has gone.
     case gatewayOffline(GatewayOffline)
+    /// New flows to a resource are to go by another gateway; running ones stay where they are.
+    case move(Move)
     /// The relays that it may use; replaces the list before.
     case relays(RelayList)
     /// The session ends, and why.
@@ -177,6 +179,28 @@ extension ToClient {
 
         public init(gateway: GatewayID) { self.gateway = gateway }
     }
+
+    /// Asks a client to lease the resource at another gateway, for new flows; its lease at this one
+    /// lives on for as long as flows need it.
+    public struct Move: Hashable, Sendable, Codable {
+        public var resource: ResourceID
+        /// Where new flows shall not go any more.
+        public var gateway: GatewayID
+        /// A stable word: `draining` or `unreached`.
+        public var code: Refusal.Code
+        /// Why, for people.
+        public var sentence: String
+
+        public init(
+            resource: ResourceID,
+            gateway: GatewayID,
+            code: Refusal.Code,
+            sentence: String
+        ) {
+            (self.resource, self.gateway) = (resource, gateway)
+            (self.code, self.sentence) = (code, sentence)
+        }
+    }
 }
 
 extension ToClient {
@@ -233,6 +257,7 @@ extension ToClient {
         case .resourceChanged: "resource-changed"
         case .gatewayCandidates: "gateway-candidates"
         case .gatewayOffline: "gateway-offline"
+        case .move: "move"
         case .relays: "relays"
         case .refusal: "refusal"
         case .unknown(let type): type
@@ -250,6 +275,7 @@ extension ToClient {
         case "resource-changed": self = .resourceChanged(try ResourceChanged(from: decoder))
         case "gateway-candidates": self = .gatewayCandidates(try GatewayCandidates(from: decoder))
         case "gateway-offline": self = .gatewayOffline(try GatewayOffline(from: decoder))
+        case "move": self = .move(try Move(from: decoder))
         case "relays": self = .relays(try RelayList(from: decoder))
         case "refusal": self = .refusal(try Refusal(from: decoder))
         case let type: self = .unknown(type)
@@ -271,6 +297,7 @@ extension ToClient {
         case .resourceChanged(let payload): payload
         case .gatewayCandidates(let payload): payload
         case .gatewayOffline(let payload): payload
+        case .move(let payload): payload
         case .relays(let payload): payload
         case .refusal(let payload): payload
         case .unknown: nil

@@ -129,24 +129,52 @@ extension UInt8 {
     @inlinable var folded: UInt8 { self &- 65 < 26 ? self | 0x20 : self }
 }
 
+extension UInt64 {
+    /// Eight bytes, each as ``UInt8/folded``.
+    fileprivate var folded: UInt64 {
+        let (lower, top): (UInt64, UInt64) = (0x7f7f_7f7f_7f7f_7f7f, 0x8080_8080_8080_8080)
+        let low = self & lower
+        // The top bit of each byte says whether it is a letter: at least A, and not above Z.
+        let isFromA = low &+ 0x3f3f_3f3f_3f3f_3f3f
+        let isAboveZ = low &+ 0x2525_2525_2525_2525
+        let isLetter = (isFromA ^ isAboveZ) & ~self & top
+        return self | isLetter >> 2
+    }
+}
+
 // MARK: - Comparison
 
 extension Name: Hashable {
     public static func == (lhs: Name, rhs: Name) -> Bool {
-        guard lhs.wire.count == rhs.wire.count else { return false }
-        for index in lhs.wire.indices where lhs.wire[index].folded != rhs.wire[index].folded {
-            return false
+        let count = lhs.wire.count
+        guard rhs.wire.count == count else { return false }
+        let (left, right) = (lhs.wire.rawSpan, rhs.wire.rawSpan)
+        var offset = 0
+        while offset + 8 <= count {
+            let (one, other) = (left.uint64(at: offset), right.uint64(at: offset))
+            if one != other, one.folded != other.folded { return false }
+            offset += 8
+        }
+        while offset < count {
+            if left.byte(at: offset).folded != right.byte(at: offset).folded { return false }
+            offset += 1
         }
         return true
     }
 
     public func hash(into hasher: inout Hasher) {
-        var word: UInt64 = 0
-        for (index, byte) in wire.enumerated() {
-            word = word << 8 | UInt64(byte.folded)
-            if index & 7 == 7 { hasher.combine(word) }
+        let bytes = wire.rawSpan
+        var offset = 0
+        while offset + 8 <= wire.count {
+            hasher.combine(bytes.uint64(at: offset).folded)
+            offset += 8
         }
-        hasher.combine(word)
+        var rest: UInt64 = 0
+        while offset < wire.count {
+            rest = rest << 8 | UInt64(bytes.byte(at: offset).folded)
+            offset += 1
+        }
+        hasher.combine(rest)
     }
 }
 

@@ -71,6 +71,16 @@ public final class ControlChannel<Incoming: ControlMessage>: Sendable {
         state.withLock { _ = $0.outgoing?.yield(message) }
     }
 
+    /// Queues a message that may also be left out, when there is room.
+    ///
+    /// - Parameter message: What to say.
+    /// - Returns: Whether it was queued.
+    public func offer(_ message: FromRole) -> Bool {
+        let outcome = state.withLock { $0.outgoing?.yield(message) }
+        if case .enqueued = outcome { return true }
+        return false
+    }
+
     /// Tells the portal that this role goes, after everything that was queued, and ends ``run(_:)``
     /// without a further event. A gateway's clients are sent elsewhere at once.
     public func leave() {

@@ -78,6 +78,8 @@ extension StreamConversation {
         private var messages = StreamMessages()
         private var hasAnswered = false
         private var garbledCount = 0
+        /// Whether what was written leaves when the loop has done what it has at hand.
+        private var isFlushing = false
         private var idle: Scheduled<Void>?
         private var failure: UpstreamFailure?
 
@@ -115,8 +117,20 @@ extension StreamConversation {
                 this.value.end(identifier, .failure(UpstreamFailure.silent))
             }
             waiting[identifier] = Waiting(query: query, promise: promise, deadline: timer)
-            channel.writeAndFlush(ByteBuffer(bytes: frame), promise: nil)
+            channel.write(ByteBuffer(bytes: frame), promise: nil)
+            flushSoon()
             return promise.futureResult
+        }
+
+        /// What is asked together leaves together.
+        private func flushSoon() {
+            guard !isFlushing else { return }
+            isFlushing = true
+            let this = NIOLoopBound(self, eventLoop: channel.eventLoop)
+            channel.eventLoop.execute {
+                this.value.isFlushing = false
+                this.value.channel.flush()
+            }
         }
 
         private func freeIdentifier() -> UInt16 {

@@ -27,12 +27,19 @@ public final class StreamServer: Sendable {
 
     /// A query.
     public struct Query: Sendable {
+        /// Its number, of which no other server of this process has the same.
+        public let id: UInt64
         /// Where it was sent to.
         public let local: IPAddress
         /// Where it came from.
         public let remote: IPAddress
         /// The message.
         public let bytes: [UInt8]
+
+        /// A query that came another way.
+        public init(id: UInt64, local: IPAddress, remote: IPAddress, bytes: [UInt8]) {
+            (self.id, self.local, self.remote, self.bytes) = (id, local, remote, bytes)
+        }
     }
 
     /// The numbers at one moment.
@@ -49,26 +56,39 @@ public final class StreamServer: Sendable {
         public var slow = 0
         /// Queries that came.
         public var queries = 0
+
+        public init() {}
     }
 
     fileprivate struct State {
         var admissions: StreamAdmissions
         var channels: [Int: any Channel] = [:]
         var servers: [any Channel] = []
-        var next = 0
         var reading = Reading()
         var isStopped = false
     }
 
+    /// Bits of a query's number that count the queries of one connection.
+    fileprivate static let sequenceBits: UInt64 = 24
+    /// Connections of all servers of this process so far.
+    private static let connections = Atomic<Int>(0)
+
     fileprivate let bounds: Bounds
-    fileprivate let ask: @Sendable (Query) async -> [UInt8]?
+    fileprivate let ask: @Sendable ([Query]) -> Void
     fileprivate let state: Mutex<State>
+    /// All connections are served on one loop, so that what is answered together goes together.
+    private let eventLoop: any EventLoop
+    fileprivate let handlers: NIOLoopBoundBox<[Int: StreamServerHandler]>
+    private let answers = Mutex<[(id: UInt64, bytes: [UInt8]?)]>([])
 
     /// - Parameters:
     ///   - bounds: How much at once.
-    ///   - ask: Answers a query, also concurrently; nil closes the connection.
-    public init(bounds: Bounds = Bounds(), ask: @escaping @Sendable (Query) async -> [UInt8]?) {
+    ///   - ask: Given the queries that came together; each is answered by ``answer(_:_:)``. Must
+    ///     not wait.
+    public init(bounds: Bounds = Bounds(), ask: @escaping @Sendable ([Query]) -> Void) {
         (self.bounds, self.ask) = (bounds, ask)
+        eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        handlers = .makeBoxSendingValue([:], eventLoop: eventLoop)
         let admissions = StreamAdmissions(
             .init(
                 connections: bounds.connections,
@@ -80,6 +100,30 @@ public final class StreamServer: Sendable {
 
     /// The numbers now.
     public var reading: Reading { state.withLock { $0.reading } }
+
+    /// Answers a query; nil closes its connection. Answers that come together leave together. One
+    /// to a query that is not there any more is dropped.
+    public func answer(_ id: UInt64, _ bytes: [UInt8]?) {
+        let isFirst = answers.withLock { answers in
+            defer { answers.append((id, bytes)) }
+            return answers.isEmpty
+        }
+        if isFirst { eventLoop.execute { self.deliver() } }
+    }
+
+    /// Hands the answers to their connections.
+    private func deliver() {
+        let all = answers.withLock { answers in
+            defer { answers = [] }
+            return answers
+        }
+        var touched: [StreamServerHandler] = []
+        for (id, bytes) in all {
+            guard let handler = handlers.value[Int(id >> Self.sequenceBits)] else { continue }
+            if handler.collect(bytes) { touched.append(handler) }
+        }
+        for handler in touched { handler.sendCollected() }
+    }
 
     /// Serves a socket that is bound; it belongs to the server from here on.
     ///
@@ -117,7 +161,7 @@ public final class StreamServer: Sendable {
     }
 
     private var bootstrap: ServerBootstrap {
-        ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        ServerBootstrap(group: eventLoop)
             .serverChannelOption(.backlog, value: 256)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -129,34 +173,36 @@ public final class StreamServer: Sendable {
                     else { return channel.close(promise: nil) }
                     let handler = StreamServerHandler(self, identifier, local, remote)
                     try channel.pipeline.syncOperations.addHandler(handler)
+                    handlers.value[identifier] = handler
                 }
             }
     }
 
     private func admit(_ channel: any Channel, from remote: IPAddress) -> Int? {
-        let (identifier, displaced) = state.withLock { state -> (Int?, (any Channel)?) in
-            guard !state.isStopped else { return (nil, nil) }
-            state.next += 1
+        let identifier = Self.connections.add(1, ordering: .relaxed).newValue
+        let (isAdmitted, displaced) = state.withLock { state -> (Bool, (any Channel)?) in
+            guard !state.isStopped else { return (false, nil) }
             var displaced: (any Channel)?
-            switch state.admissions.admit(state.next, from: remote) {
+            switch state.admissions.admit(identifier, from: remote) {
             case .refuse:
                 state.reading.refused += 1
-                return (nil, nil)
+                return (false, nil)
             case .admitInstead(let other):
                 state.reading.displaced += 1
                 displaced = state.channels.removeValue(forKey: other)
             case .admit: break
             }
-            state.channels[state.next] = channel
+            state.channels[identifier] = channel
             state.reading.accepted += 1
             state.reading.open = state.channels.count
-            return (state.next, displaced)
+            return (true, displaced)
         }
         displaced?.close(promise: nil)
-        return identifier
+        return isAdmitted ? identifier : nil
     }
 
     fileprivate func ended(_ identifier: Int) {
+        handlers.value[identifier] = nil
         state.withLock { state in
             state.admissions.remove(identifier)
             state.channels[identifier] = nil
@@ -166,14 +212,20 @@ public final class StreamServer: Sendable {
 }
 
 /// One connection.
-private final class StreamServerHandler: ChannelInboundHandler {
+fileprivate final class StreamServerHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let server: StreamServer
     private let identifier: Int
     private let (local, remote): (IPAddress, IPAddress)
+    private var context: ChannelHandlerContext?
     private var messages = StreamMessages()
+    private var sequence: UInt64 = 0
+    /// Answers that leave together.
+    private var collected: ByteBuffer?
+    private var collectedCount = 0
+    private var isRefused = false
     private var underWay = 0
     private var buffered = 0
     private var isReading = true
@@ -187,6 +239,10 @@ private final class StreamServerHandler: ChannelInboundHandler {
     }
 
     private var bounds: StreamServer.Bounds { server.bounds }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelActive(context: ChannelHandlerContext) {
         startTimer(context, isSlow: false)
@@ -224,7 +280,17 @@ private final class StreamServerHandler: ChannelInboundHandler {
 
     /// Asks what has come whole, as long as there is room for the answers.
     private func askNext(_ context: ChannelHandlerContext) {
-        while hasRoom, let query = messages.next() { ask(query, context) }
+        var queries: [StreamServer.Query] = []
+        while underWay + queries.count < bounds.queriesUnderWay,
+            buffered < bounds.bufferedByteCount, let bytes = messages.next()
+        {
+            sequence = (sequence + 1) & (1 << StreamServer.sequenceBits - 1)
+            let id = UInt64(identifier) << StreamServer.sequenceBits | sequence
+            queries.append(
+                StreamServer.Query(id: id, local: local, remote: remote, bytes: bytes)
+            )
+        }
+        if !queries.isEmpty { ask(queries) }
         guard isReading != hasRoom else { return }
         isReading = hasRoom
         context.channel.setOption(.autoRead, value: isReading).whenComplete { _ in }
@@ -234,39 +300,58 @@ private final class StreamServerHandler: ChannelInboundHandler {
         underWay < bounds.queriesUnderWay && buffered < bounds.bufferedByteCount
     }
 
-    private func ask(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
-        if underWay == 0 {
-            timer?.cancel()
-            server.state.withLock { $0.admissions.set(identifier, isIdle: false) }
+    private func ask(_ queries: [StreamServer.Query]) {
+        let isFirst = underWay == 0
+        if isFirst { timer?.cancel() }
+        underWay += queries.count
+        server.state.withLock { state in
+            if isFirst { state.admissions.set(identifier, isIdle: false) }
+            state.reading.queries += queries.count
         }
-        underWay += 1
-        server.state.withLock { $0.reading.queries += 1 }
-        let query = StreamServer.Query(local: local, remote: remote, bytes: bytes)
-        let this = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        let (server, loop) = (self.server, context.eventLoop)
-        Task {
-            let answer = await server.ask(query)
-            loop.execute { this.value.0.answer(answer, this.value.1) }
-        }
+        server.ask(queries)
     }
 
-    private func answer(_ message: [UInt8]?, _ context: ChannelHandlerContext) {
-        underWay -= 1
-        guard !hasEnded else { return }
-        guard let frame = message.flatMap(StreamMessages.frame) else {
-            return context.close(promise: nil)
+    /// Takes an answer, to be sent with ``sendCollected()``.
+    ///
+    /// - Returns: Whether it is the first of those that leave together.
+    func collect(_ message: [UInt8]?) -> Bool {
+        let isFirst = collectedCount == 0
+        collectedCount += 1
+        guard let message, let count = UInt16(exactly: message.count) else {
+            isRefused = true
+            return isFirst
         }
-        buffered += frame.count
+        if collected == nil { collected = context?.channel.allocator.buffer(capacity: 4_096) }
+        collected?.writeInteger(count)
+        collected?.writeBytes(message)
+        return isFirst
+    }
+
+    /// Sends the answers that were collected.
+    func sendCollected() {
+        let (frames, isRefused) = (collected, isRefused)
+        underWay = max(0, underWay - collectedCount)
+        (collected, collectedCount, self.isRefused) = (nil, 0, false)
+        guard !hasEnded, let context else { return }
+        guard let frames else { return context.close(promise: nil) }
+        guard !isRefused else {
+            let channel = context.channel
+            return context.writeAndFlush(wrapOutboundOut(frames)).whenComplete { _ in
+                channel.close(promise: nil)
+            }
+        }
+        let byteCount = frames.readableBytes
+        buffered += byteCount
         guard buffered <= bounds.bufferedByteCountMax else { return giveUp(context) }
         let this = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: frame))).whenSuccess {
-            this.value.0.sent(frame.count, this.value.1)
+        context.writeAndFlush(wrapOutboundOut(frames)).whenSuccess {
+            this.value.0.sent(byteCount, this.value.1)
         }
         if buffered > 0 { startTimer(context, isSlow: true) }
         askNext(context)
     }
 
-    /// The kernel took an answer.
+    /// The kernel took answers.
     private func sent(_ byteCount: Int, _ context: ChannelHandlerContext) {
         buffered -= byteCount
         guard !hasEnded else { return }

@@ -47,7 +47,10 @@ public struct StructuredLog: LogHandler {
     }
 
     /// A value with blanks, quotes or control characters stands in quotes: a line stays one.
-    private static func quoted(_ value: String) -> String {
+    ///
+    /// - Parameter value: Anything.
+    /// - Returns: How it stands in a line of `key=value` words.
+    public static func quoted(_ value: String) -> String {
         let plain = value.unicodeScalars.allSatisfy { $0.value > 32 && $0 != "\"" && $0 != "=" }
         return plain && !value.isEmpty ? value : value.debugDescription
     }

@@ -3,6 +3,7 @@ internal import DNS
 internal import IP
 internal import Peering
 internal import SansIO
+internal import Translation
 
 /// A client, as its gateway knows it: what it may reach, which names it uses, which flows it has.
 ///
@@ -27,14 +28,21 @@ final class ClientOnGateway {
     var configuration: PeerConfiguration
     /// The source addresses that its packets must have.
     var tunnel: [IPAddress]
+    /// The device's name and its owner, for the flow log.
+    var device: String?
+    var person: String?
     var isConnected = false
     var grants = Grants()
     var names = NameTable()
     var nat: NAT
+    var labels = FlowLabels()
     /// What came before its grant.
     var early = EarlyArrivals()
     var fragmentsOut = FragmentTable()
     var fragmentsIn = FragmentTable()
+    /// Fragments that wait for others, in both directions.
+    var piecesOut = Reassembly()
+    var piecesIn = Reassembly()
     var refusals = TokenBucket(
         perSecond: Limits.refusals.perSecond,
         burst: Limits.refusals.burst
@@ -43,9 +51,28 @@ final class ClientOnGateway {
     var queries = TokenBucket(perSecond: Limits.queries.perSecond, burst: Limits.queries.burst)
     var queryCount = 0
 
-    init(id: ClientID, peer: PeerIndex, configuration: PeerConfiguration, tunnel: [IPAddress]) {
-        (self.id, self.peer, self.configuration, self.tunnel) = (id, peer, configuration, tunnel)
-        nat = NAT(flowsMax: Gateway.Limits.flowsPerClient)
+    /// The seed is that of its table of flows, and secret.
+    init(
+        _ client: ClientForGateway,
+        peer: PeerIndex,
+        configuration: PeerConfiguration,
+        seed: UInt64
+    ) {
+        (id, device, person, tunnel) = (client.id, client.device, client.person, client.tunnel)
+        (self.peer, self.configuration) = (peer, configuration)
+        nat = NAT(flowsMax: Gateway.Limits.flowsPerClient, seed: seed)
+    }
+
+    /// One that another process knew.
+    init(
+        id: ClientID,
+        tunnel: [IPAddress],
+        peer: PeerIndex,
+        configuration: PeerConfiguration,
+        nat: NAT
+    ) {
+        (self.id, self.tunnel, self.peer) = (id, tunnel, peer)
+        (self.configuration, self.nat) = (configuration, nat)
     }
 }
 
@@ -92,7 +119,7 @@ extension ClientOnGateway {
         let flow = nat[index]
         guard flow.checkedRevision != grants.revision else { return true }
         guard case .permitted(let number, _, _) = choice(for: flow.inside, plan) else {
-            nat.remove(index)
+            nat.remove(index, .revoked)
             return false
         }
         nat.markChecked(index, resource: number, revision: grants.revision)

@@ -15,13 +15,17 @@ extension Gateway {
     ) {
         guard let flow = clients[slot]?.nat[index] else { return }
         if header.isFragment { clients[slot]?.fragmentsOut.note(header, flow.inside, at: now) }
+        clients[slot]?.nat.noteForwarded(index, byteCount: header.totalByteCount)
+        guard !flow.isTranslated else {
+            return forwardTranslated(header, flow, slot, at: now, into: &outbox)
+        }
         var after = header
         if !flow.isUnchanged || header.tcpFlags.contains(.syn) {
             do {
                 var packet = try MutablePacket(outbox.reservedTunnelBytes(), header: header)
                 packet.setFlow(
-                    from: Endpoint(header.source, port: flow.outside.sourcePort),
-                    to: Endpoint(flow.outside.destination, port: header.destinationPort)
+                    from: Endpoint(header.source, port: flow.outsidePort),
+                    to: Endpoint(flow.real, port: header.destinationPort)
                 )
                 packet.clampMaximumSegmentSize(to: header.segmentSizeMax)
                 after = packet.header
@@ -29,6 +33,9 @@ extension Gateway {
                 counters.malformed += 1
                 return
             }
+        }
+        guard header.totalByteCount <= Limits.tunnelByteCount || after.source.isIPv4 else {
+            return forwardPieces(ofWhole: after, into: &outbox)
         }
         counters.forwarded += 1
         coalescer.commit(byteCount: header.totalByteCount, header: after, in: &outbox)
@@ -42,11 +49,14 @@ extension Gateway {
         into outbox: inout Outbox
     ) {
         guard let flow = clients[slot]?.nat[index] else { return }
+        guard !flow.isTranslated else {
+            return forwardTranslatedError(header, flow, slot, into: &outbox)
+        }
         do {
             var packet = try MutablePacket(outbox.reservedTunnelBytes(), header: header)
-            packet.setQuotedDestination(header.source, port: flow.outside.sourcePort)
-            packet.setQuotedSource(flow.outside.destination)
-            packet.setDestination(flow.outside.destination)
+            packet.setQuotedDestination(header.source, port: flow.outsidePort)
+            packet.setQuotedSource(flow.real)
+            packet.setDestination(flow.real)
         } catch {
             counters.malformed += 1
             return
@@ -113,12 +123,13 @@ extension Gateway {
     mutating func avoid(_ flow: NATFlow, _ slot: Int, at now: Instant) {
         guard let name = clients[slot]?.names.name(of: flow.inside.destination) else { return }
         _ = clients[slot]?.names.change(name) {
-            $0.avoid(flow.outside.destination, flow.inside, at: now)
+            $0.avoid(flow.real, flow.inside, at: now)
         }
     }
 
     /// A flow's end may be the first thing to come.
     mutating func noteDeadline(of flow: NATFlow) {
+        if sweepSlot > 0 { nextFlowEnd = min(nextFlowEnd ?? flow.deadline, flow.deadline) }
         if let flowDeadline, flowDeadline <= flow.deadline { return }
         flowDeadline = flow.deadline
     }

@@ -23,7 +23,7 @@ extension Gateway {
                 for address in client.tunnel { slotByAddress[address] = moved }
                 clients[moved]?.tunnel = client.tunnel
                 // Flows carry the old source address outside.
-                clients[moved]?.nat.removeAll { _ in true }
+                clients[moved]?.nat.removeAll(.left) { _ in true }
             }
             return moved
         }
@@ -31,12 +31,14 @@ extension Gateway {
             throw .tooMany("clients")
         }
         while clients.count <= peer.slot { clients.append(nil) }
-        clients[peer.slot] = ClientOnGateway(
-            id: client.id,
+        let new = ClientOnGateway(
+            client,
             peer: peer,
             configuration: configuration,
-            tunnel: client.tunnel
+            seed: seeds.next()
         )
+        new.nat.logsFlows = logsFlows
+        clients[peer.slot] = new
         slotByClient[client.id] = peer.slot
         for address in client.tunnel { slotByAddress[address] = peer.slot }
         outputs.append(.event(.clientAdded(client.id)))
@@ -121,6 +123,11 @@ extension Gateway {
         pool.remove(client.peer, goodbye: goodbye, at: now, into: &outbox)
         heldCount -= client.names.heldCount
         forgetEarly(client)
+        if logsFlows {
+            client.nat.removeAll(.left) { _ in true }
+            collectFlowRecords(of: client)
+            expectFlowRecords(at: now)
+        }
         slotByClient[client.id] = nil
         for address in client.tunnel { slotByAddress[address] = nil }
         for lease in client.grants.leases { clientByLease[lease.id] = nil }

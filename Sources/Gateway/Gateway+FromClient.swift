@@ -4,6 +4,7 @@ internal import DNS
 internal import IP
 internal import Peering
 internal import SansIO
+internal import Translation
 
 /// What becomes of a client's packet.
 enum Verdict {
@@ -17,6 +18,8 @@ enum Verdict {
     case hold(Name, realName: Name)
     /// It waits for a grant that it may have overtaken; else its sender is told.
     case await(IP.Refusal)
+    /// A fragment that waits for others.
+    case reassemble
     /// A ping to the gateway itself.
     case echo
     /// A datagram to its DNS service.
@@ -62,6 +65,7 @@ extension Gateway {
                 count(refusal)
                 refuse(refusal, header, slot, at: now, into: &outbox)
             }
+        case .reassemble: reassemble(header, slot, at: now, into: &outbox)
         case .echo:
             echo(header, slot, at: now, into: &outbox)
         case .query:
@@ -95,6 +99,7 @@ extension Gateway {
             return verdict(toGateway: header)
         }
         if header.isICMPError { return verdict(onError: header, slot, packet, at: now) }
+        if clients[slot]?.piecesOut.awaits(header, at: now) == true { return .reassemble }
         if header.isLaterFragment { return verdict(onLaterFragment: header, slot, at: now) }
         guard let key = FlowKey(outbound: header) else { return refuseWithoutFlow(header) }
         if let index = clients[slot]?.nat.outbound(key, flags: header.tcpFlags, at: now) {
@@ -147,8 +152,7 @@ extension Gateway {
         {
             return .hold(name, realName: claim.realName)
         }
-        counters.fragments += 1
-        return .drop
+        return .reassemble
     }
 
     /// A packet of a flow that the client began before.
@@ -162,9 +166,10 @@ extension Gateway {
         else { return prohibit(header) }
         noteDeadline(of: flow)
         guard flow.stage == .opening, header.isOpeningTCP,
-            flow.inside.destination != flow.outside.destination,
             flow.opened.advanced(by: Limits.answerPatience) <= now
         else { return .forward(index) }
+        noteUnanswered(flow, slot, at: now)
+        guard flow.inside.destination != flow.real else { return .forward(index) }
         return verdict(onUnanswered: index, flow, header, slot, at: now)
     }
 
@@ -184,12 +189,11 @@ extension Gateway {
             ),
             let entry = clients[slot]?.names[name]
         else { return .forward(index) }
-        let known = resolver.resolve(realName, isQuery: false, at: now, by: &site)[
-            flow.inside.destination.family
-        ]
-        let next = entry.realAddress(for: flow.inside, among: known.addresses, at: now)
-        guard let next, next != flow.outside.destination else { return .forward(index) }
-        clients[slot]?.nat.remove(index)
+        let known = resolver.resolve(realName, isQuery: false, at: now, by: &site)
+        let found = realAddress(for: flow.inside, of: entry, known, slot, at: now)
+        guard case .found(let next) = found, next != flow.real
+        else { return .forward(index) }
+        clients[slot]?.nat.remove(index, .unanswered)
         return verdict(onFirst: header, flow.inside, slot, at: now)
     }
 
@@ -232,17 +236,46 @@ extension Gateway {
         at now: Instant
     ) -> Verdict {
         let known = resolver.resolve(realName, isQuery: false, at: now, by: &site)
-        switch known[key.destination.family] {
+        switch clients[slot]?.names[name].map({
+            realAddress(for: key, of: $0, known, slot, at: now)
+        }) {
         case .pending: return .hold(name, realName: realName)
-        case .addresses(let addresses):
-            let entry = clients[slot]?.names[name]
-            if let real = entry?.realAddress(for: key, among: addresses, at: now) {
-                return open(key, to: real, resource, header, slot, at: now)
-            }
-        case .absent, .failed: break
+        case .found(let real): return open(key, to: real, resource, header, slot, at: now)
+        case .nowhere, nil:
+            counters.unreachable += 1
+            return .refuse(.hostUnreachable)
         }
-        counters.unreachable += 1
-        return .refuse(.hostUnreachable)
+    }
+
+    /// Where a flow to a name goes.
+    private enum RealAddress {
+        case found(IPAddress)
+        case pending
+        case nowhere
+    }
+
+    /// An address of the proxy's own family that works; else one of the other family, by
+    /// translation; else one that did not work of late.
+    private func realAddress(
+        for key: FlowKey,
+        of entry: NameTable.Entry,
+        _ known: ResolvedName,
+        _ slot: Int,
+        at now: Instant
+    ) -> RealAddress {
+        let family = key.destination.family
+        if case .pending = known[family] { return .pending }
+        let own = entry.realAddress(for: key, among: known[family].addresses, at: now)
+        if let own, !entry.isAvoided(own, key, at: now) { return .found(own) }
+        let other: IPFamily = family == .ipv4 ? .ipv6 : .ipv4
+        let mayTranslate = clients[slot]?.tunnel.contains { $0.family == other } == true
+        guard mayTranslate else { return own.map { .found($0) } ?? .nowhere }
+        if case .pending = known[other] { return own.map { .found($0) } ?? .pending }
+        let translated = entry.realAddress(for: key, among: known[other].addresses, at: now)
+        if let translated, own == nil || !entry.isAvoided(translated, key, at: now) {
+            return .found(translated)
+        }
+        return own.map { .found($0) } ?? .nowhere
     }
 
     private mutating func open(
@@ -253,18 +286,20 @@ extension Gateway {
         _ slot: Int,
         at now: Instant
     ) -> Verdict {
-        guard let revision = clients[slot]?.grants.revision else { return .drop }
+        guard let client = clients[slot] else { return .drop }
+        let label = label(resource, client.names.name(of: key.destination), of: client)
         do {
-            let index = try clients[slot]?.nat.open(
+            let index = try client.nat.open(
                 key,
                 to: real,
                 resource: resource,
-                revision: revision,
+                revision: client.grants.revision,
+                label: label,
                 flags: header.tcpFlags,
                 at: now
             )
-            guard let index, let flow = clients[slot]?.nat[index] else { return .drop }
-            noteDeadline(of: flow)
+            noteDeadline(of: client.nat[index])
+            expectFlowRecords(at: now)
             return .forward(index)
         } catch {
             counters.unreachable += 1

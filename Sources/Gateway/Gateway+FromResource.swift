@@ -78,6 +78,9 @@ extension Gateway {
             return .refused
         }
         if header.isFragment { clients[slot]?.fragmentsIn.note(header, flow.inside, at: now) }
+        if flow.isTranslated {
+            return returnTranslated(packet, header, offload, flow, slot, at: now, into: &outbox)
+        }
         let headerRange = 0..<header.payloadOffset
         let payload = packet.extracting(header.payloadOffset..<header.totalByteCount)
         guard !flow.isUnchanged || header.tcpFlags.contains(.syn) else {
@@ -118,7 +121,7 @@ extension Gateway {
     }
 
     /// A packet of which the first bytes lie rewritten in `headers`.
-    private static func send(
+    static func send(
         _ headers: borrowing Block,
         payload: RawSpan,
         _ header: PacketHeader,
@@ -154,8 +157,12 @@ extension Gateway {
             counters.prohibited += 1
             return nil
         }
-        if flow.answers == 1 { noteAnswer(to: flow, slot, at: now) }
+        if flow.packetsIn == 0 {
+            noteAnswer(to: flow, slot, at: now)
+            noteReached(flow, slot, at: now)
+        }
         if flow.stage.isOver { noteDeadline(of: flow) }
+        clients[slot]?.nat.noteReturned(index, byteCount: header.totalByteCount)
         return flow
     }
 
@@ -179,7 +186,7 @@ extension Gateway {
             avoid(flow, slot, at: now)
         } else {
             _ = clients[slot]?.names.change(name) {
-                $0.noteWorking(flow.outside.destination, flow.inside)
+                $0.noteWorking(flow.real, flow.inside)
             }
         }
     }
@@ -198,7 +205,14 @@ extension Gateway {
             counters.foreignErrors += 1
             return .refused
         }
-        if flow.answers == 0, header.saysUnreachable { avoid(flow, slot, at: now) }
+        if flow.packetsIn == 0, header.saysUnreachable {
+            avoid(flow, slot, at: now)
+            // Another gateway may get there: its client need not fail.
+            if noteUnreachable(header, flow, slot, at: now) { return .refused }
+        }
+        if flow.isTranslated {
+            return returnTranslatedError(packet, header, flow, slot, at: now, into: &outbox)
+        }
         // Who reports it is shown only where the client may reach it anyway; else its answer comes,
         // like all others of the flow, from the address that the client sent to.
         let isShown = clients[slot]?.grants.covers(header.source) == true
@@ -209,7 +223,7 @@ extension Gateway {
             var copy = try MutablePacket(bytes, header: header)
             copy.setQuotedSource(header.destination, port: flow.inside.sourcePort)
             copy.setQuotedDestination(flow.inside.destination)
-            if !isShown || header.source == flow.outside.destination {
+            if !isShown || header.source == flow.real {
                 copy.setSource(flow.inside.destination)
             }
         } catch {
@@ -220,7 +234,7 @@ extension Gateway {
     }
 
     /// A packet that lies rewritten in `bytes`.
-    private static func send(
+    static func send(
         _ bytes: borrowing Block,
         _ range: Range<Int>,
         to peer: PeerIndex,

@@ -89,7 +89,7 @@ extension Gateway {
 
     private mutating func end(flowsTo proxies: [IPAddress], _ slot: Int) {
         guard !proxies.isEmpty else { return }
-        clients[slot]?.nat.removeAll { proxies.contains($0.inside.destination) }
+        clients[slot]?.nat.removeAll(.revoked) { proxies.contains($0.inside.destination) }
     }
 
     private mutating func receive(_ frame: ControlFrame.Release, _ slot: Int) {
@@ -152,6 +152,7 @@ extension Gateway {
         heldCount += clients[slot]?.names.change(name) { $0.hold(packet) } ?? 0
         counters.held += 1
         wait(Waiter(client: client, name: name), for: realName)
+        expectLookup(of: name, realName, slot, at: now)
     }
 
     private mutating func wait(_ waiter: Waiter, for realName: Name) {
@@ -226,8 +227,10 @@ extension Gateway {
             let known = resolver.resolve(claim.realName, isQuery: false, at: now, by: &site)
             guard known.isComplete else {
                 wait(waiter, for: claim.realName)
+                expectLookup(of: waiter.name, claim.realName, slot, at: now)
                 continue
             }
+            noteResolved(known, claim.resource, slot, at: now)
             let answer = ControlFrame.NamesAnswer(
                 epoch: asked.epoch,
                 resource: asked.resourceID,

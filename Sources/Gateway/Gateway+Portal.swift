@@ -30,6 +30,7 @@ extension Gateway {
         case .streamQuery(let id, let client, let bytes):
             receiveStream(bytes, id: id, from: client, at: now, into: &outbox)
         case .servesStreams(let isOn): servesStreams = isOn
+        case .logsFlows(let isOn): setFlowLog(isOn)
         case .localAddresses(let addresses, let port):
             let usable = addresses.filter { address in
                 !plan.all.contains { $0.contains(address) }

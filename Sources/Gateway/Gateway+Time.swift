@@ -10,6 +10,7 @@ extension Gateway {
         pool.advance(to: now, into: &outbox)
         site.advance(to: now)
         resolver.advance(to: now, by: &site)
+        advanceReach(to: now)
         expireLeases(at: now, into: &outbox)
         sweepFlows(at: now)
         settle(at: now, into: &outbox)
@@ -23,7 +24,8 @@ extension Gateway {
         let all = [
             pool.nextDeadline, site.nextDeadline, resolver.nextDeadline, leaseTimers.next,
             flowDeadline,
-            awayDeadline, earlyDeadline, relays.nextDeadline, isPortalUp ? reportDeadline : nil,
+            awayDeadline, earlyDeadline, flowLogDeadline, relays.nextDeadline, reach.nextDeadline,
+            isPortalUp ? reportDeadline : nil,
         ]
         return all.compactMap { $0 }.min()
     }
@@ -39,6 +41,7 @@ extension Gateway {
         serveEarly(at: now, into: &outbox)
         takeFindings(at: now, into: &outbox)
         serveReady(at: now, into: &outbox)
+        handOutFlowRecords(at: now)
         if isStopping { leave(at: now, into: &outbox) }
         report(at: now)
     }
@@ -66,16 +69,22 @@ extension Gateway {
         leaseTimers[slot] = clients[slot]?.grants.nextExpiry
     }
 
-    /// Flows whose time is over go: they are not found since then, only their room is freed here.
+    /// Flows whose time is over go: they are not found since then, only their room is freed here,
+    /// so many in a turn that packets do not wait for it.
     private mutating func sweepFlows(at now: Instant) {
         guard let flowDeadline, flowDeadline <= now else { return }
-        var earliest: Instant?
-        for slot in clients.indices {
-            clients[slot]?.nat.expire(at: now)
-            guard let next = clients[slot]?.nat.nextExpiry else { continue }
-            earliest = earliest.map { min($0, next) } ?? next
+        var left = Limits.sweep
+        while sweepSlot < clients.count {
+            if let client = clients[sweepSlot] {
+                left -= client.nat.expire(at: now, countMax: left)
+                guard left > 0 else { return }
+                nextFlowEnd = [nextFlowEnd, client.nat.nextExpiry].compactMap { $0 }.min()
+            }
+            sweepSlot += 1
         }
-        self.flowDeadline = earliest.map { max($0, now.advanced(by: Limits.sweepInterval)) }
+        self.flowDeadline = nextFlowEnd.map { max($0, now.advanced(by: Limits.sweepInterval)) }
+        (sweepSlot, nextFlowEnd) = (0, nil)
+        expectFlowRecords(at: now)
     }
 }
 
@@ -120,6 +129,8 @@ extension Gateway {
             removeClient(slot, .shutdown, at: now, into: &outbox)
         }
         pool.closeRelays(at: now, into: &outbox)
+        if flowLogDeadline != nil { flowLogDeadline = now }
+        handOutFlowRecords(at: now)
         hasLeft = true
     }
 

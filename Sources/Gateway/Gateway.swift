@@ -6,6 +6,7 @@ public import Peering
 internal import RelayUse
 public import SansIO
 public import STUN
+internal import Translation
 public import WireGuard
 
 /// The gateway: lets clients reach what the portal permits, and nothing else.
@@ -28,10 +29,22 @@ public struct Gateway: ~Copyable, PacketMachine {
         public static var flowsPerClient: Int { NAT.Limits.flows }
         /// Bytes of a packet inside the tunnel.
         public static var tunnelByteCount: Int { 1_280 }
+        /// What WireGuard and a relay may add to a packet.
+        public static var tunnelOverhead: Int { 48 }
+        /// Clients that may have fragments waiting for others at a time.
+        public static var reassembling: Int { 64 }
+        /// Pieces of the largest packet.
+        public static var pieces: Int { 60 }
         /// A pause between two turns that is taken for a sleep of the host.
         public static var sleep: Duration { .seconds(60) }
         /// Networks of the site that are remembered.
         public static var siteNetworks: Int { 4_096 }
+        /// Ended flows are handed to the host so often at most.
+        public static var flowLogInterval: Duration { .seconds(1) }
+        /// Ended flows that wait for the host to write them down.
+        public static var flowRecords: Int { 16_384 }
+        /// Flows whose room is freed in one turn: none may be long.
+        public static var sweep: Int { 2_048 }
         /// Flows whose time is over are looked for so often at most.
         public static var sweepInterval: Duration { .seconds(10) }
         /// The portal is told of changed counts so often at most.
@@ -60,6 +73,8 @@ public struct Gateway: ~Copyable, PacketMachine {
     /// Asks the site's nameservers, for the addresses of names and for clients' queries.
     var site: SiteResolver
     var resolver = NameResolver()
+    /// Which resources are reached from here.
+    var reach = Reach()
     /// Queries under way, by their number.
     var pendingQueries: [UInt64: PendingQuery] = [:]
     var queryNumbers: [SiteResolver.Inquiry: UInt64] = [:]
@@ -67,6 +82,9 @@ public struct Gateway: ~Copyable, PacketMachine {
     /// Whether TCP to our own address is served by the host.
     var servesStreams = false
     var coalescer = Coalescer()
+    var translator: Translator
+    /// Clients with fragments that wait for others.
+    var reassembling: [ClientID] = []
     /// The headers of a packet on its way in, to be rewritten.
     var headers = Block(byteCount: Limits.tunnelByteCount)
 
@@ -110,6 +128,16 @@ public struct Gateway: ~Copyable, PacketMachine {
     /// Whether a grant came that something may have waited for.
     var isEarlyReady = false
 
+    /// Whether ended flows are kept for the host.
+    var logsFlows = false
+    var flowRecords: [FlowRecord] = []
+    var flowLogDeadline: Instant?
+    /// Where the sweep of ended flows goes on.
+    var sweepSlot = 0
+    var nextFlowEnd: Instant?
+    /// Each client's table of flows has a seed of its own.
+    var seeds: RandomSource
+
     /// When a client's next lease ends, by its slot.
     var leaseTimers = TimerHeap()
     var flowDeadline: Instant?
@@ -125,8 +153,16 @@ public struct Gateway: ~Copyable, PacketMachine {
     ///   - random: Keys, indices and the numbers of questions are drawn from it.
     public init(wallClock: WallStart, random: RandomSource) {
         var random = random
-        pool = PeerPool(role: .gateway, wallClock: wallClock, random: random.fork())
+        let pool = PeerPool(role: .gateway, wallClock: wallClock, random: random.fork())
+        self.init(pool: pool, random: random)
+    }
+
+    init(pool: consuming PeerPool, random: RandomSource) {
+        var random = random
+        self.pool = pool
         site = SiteResolver(random: random.fork())
+        seeds = random.fork()
+        translator = Translator(random: &random)
     }
 
     /// What the connections dropped, and why, since the start.

@@ -28,6 +28,8 @@ extension Gateway {
         /// The stream to a relay that ``Output/connectRelay(_:)`` asked for stands, at the loopback
         /// endpoint of its bridge; nil: it ended, and may come again.
         case relayStream(RelayID, bridge: Endpoint?)
+        /// Whether flows that ended are told by ``Output/flows(_:)``; no at the start.
+        case logsFlows(Bool)
         /// Say goodbye to everybody; ``Output/finished`` follows.
         case shutdown
     }
@@ -59,6 +61,8 @@ extension Gateway {
         case connectRelay(RelayForRole)
         /// The stream to a relay is not needed any more.
         case disconnectRelay(RelayID)
+        /// Flows that ended, for the flow log: at most once a second.
+        case flows([FlowRecord])
         /// For the log and `culvert status`.
         case event(Event)
         /// Everybody was told goodbye: send the outbox and stop.
@@ -135,8 +139,10 @@ extension Gateway {
         public var notUnicast: UInt64 = 0
         /// ICMP errors that quote no known flow.
         public var foreignErrors: UInt64 = 0
-        /// Later fragments whose first one is not known.
+        /// Fragments that no packet was made of: too many, overlapping, or of no known flow.
         public var fragments: UInt64 = 0
+        /// Packets that the other family of addresses cannot carry (RFC 7915).
+        public var untranslatable: UInt64 = 0
         /// Packets from outside that no client asked for.
         public var unsolicited: UInt64 = 0
         /// Names frames that were not looked at, because there were too many.
@@ -167,6 +173,8 @@ extension Gateway {
         public var punches: UInt64 = 0
         /// Packets for clients without a session.
         public var notConnected: UInt64 = 0
+        /// Ended flows that are missing in the flow log, because too many ended at once.
+        public var unlogged: UInt64 = 0
         /// Packets that did not fit into an empty outbox.
         public var tooLarge: UInt64 = 0
 

@@ -33,9 +33,20 @@ public struct Grants: Sendable {
     public private(set) var resources: [GrantedResource] = []
     /// Grows with each change that may forbid what was permitted; never 0.
     public private(set) var revision: UInt32 = 1
-    private var lastNumber: UInt32 = 0
+    private(set) var lastNumber: UInt32 = 0
 
     public init() {}
+
+    /// What another process held.
+    init(
+        leases: [LiveLease],
+        resources: [GrantedResource],
+        revision: UInt32,
+        lastNumber: UInt32
+    ) {
+        (self.leases, self.resources) = (leases, resources)
+        (self.revision, self.lastNumber) = (revision, lastNumber)
+    }
 
     /// When the first lease ends; nil without leases. O(leases).
     public var nextExpiry: Instant? { leases.map(\.end).min() }

@@ -14,23 +14,27 @@ extension NAT {
     }
 
     /// Ends the flows whose time is over, at most `countMax` of them.
-    public mutating func expire(at now: Instant, countMax: Int = .max) {
+    ///
+    /// - Returns: How many ended.
+    @discardableResult
+    public mutating func expire(at now: Instant, countMax: Int = .max) -> Int {
         var left = countMax
         for stage in NATFlow.Stage.allCases {
             while left > 0, case let head = lists[Int(stage.rawValue)].head, head != Self.none,
                 flows[Int(head)].deadline <= now
             {
-                remove(Int(head))
+                remove(Int(head), flows[Int(head)].endByTime)
                 counters.expired += 1
                 left -= 1
             }
         }
+        return countMax - left
     }
 
     /// Lets the least useful flow go.
     mutating func evict() {
         for list in lists where list.head != Self.none {
-            remove(Int(list.head))
+            remove(Int(list.head), .evicted)
             counters.evicted += 1
             return
         }

@@ -14,7 +14,7 @@ public enum NATStorageError: Error, Equatable {
 
 // For upgrades in place: the clock that runs through suspend goes on, so instants stay true.
 extension NAT {
-    private static var version: UInt8 { 1 }
+    private static var version: UInt8 { 2 }
 
     /// Appends the table: version, count, then each flow, list by list, in the order of last use.
     public func write(to bytes: inout [UInt8]) {
@@ -32,9 +32,10 @@ extension NAT {
     /// Reads what ``write(to:)`` wrote; flows beyond the bound, the least useful, are left out.
     public init(
         reading reader: inout ByteReader,
-        flowsMax: Int = Limits.flows
+        flowsMax: Int = Limits.flows,
+        seed: UInt64
     ) throws(NATStorageError) {
-        self.init(flowsMax: flowsMax)
+        self.init(flowsMax: flowsMax, seed: seed)
         do {
             let version = try reader.uint8()
             guard version == Self.version else {
@@ -58,15 +59,20 @@ extension NAT {
         bytes.append(flow.inside.transport.rawValue)
         bytes.append(flow.stage.rawValue)
         bytes.append((flow.finFromInside ? 1 : 0) | (flow.finFromOutside ? 2 : 0))
-        for key in [flow.inside, flow.outside] {
-            bytes.append(bigEndian: key.sourcePort)
-            bytes.append(bigEndian: key.destination.high)
-            bytes.append(bigEndian: key.destination.low)
-        }
+        bytes.append(bigEndian: flow.inside.sourcePort)
         bytes.append(bigEndian: flow.inside.destinationPort)
+        bytes.append(bigEndian: flow.outsidePort)
+        for address in [flow.inside.destination, flow.real] {
+            bytes.append(bigEndian: address.high)
+            bytes.append(bigEndian: address.low)
+        }
         bytes.append(bigEndian: flow.resource)
-        bytes.append(bigEndian: flow.opened.nanoseconds)
-        bytes.append(bigEndian: flow.lastUsed.nanoseconds)
+        let words = [
+            flow.opened.nanoseconds, flow.lastUsed.nanoseconds, flow.bytesOut, flow.bytesIn,
+        ]
+        for word in words { bytes.append(bigEndian: word) }
+        bytes.append(bigEndian: flow.packetsOut)
+        bytes.append(bigEndian: flow.packetsIn)
     }
 
     private static func readFlow(_ reader: inout ByteReader) throws -> NATFlow {
@@ -74,35 +80,35 @@ extension NAT {
             let stage = NATFlow.Stage(rawValue: try reader.uint8())
         else { throw NATStorageError.malformed }
         let fins = try reader.uint8()
-        var keys: [FlowKey] = []
-        for _ in 0..<2 {
-            let port = try reader.uint16()
-            let address = IPAddress(high: try reader.uint64(), low: try reader.uint64())
-            keys.append(
-                FlowKey(
-                    transport: transport,
-                    sourcePort: port,
-                    destination: address,
-                    destinationPort: 0
-                )
-            )
-        }
-        let port = try reader.uint16()
-        keys[0].destinationPort = port
-        keys[1].destinationPort = port
+        let (port, destinationPort) = (try reader.uint16(), try reader.uint16())
+        let outsidePort = try reader.uint16()
+        let destination = try readAddress(&reader)
         var flow = NATFlow(
-            inside: keys[0],
-            outside: keys[1],
+            inside: FlowKey(
+                transport: transport,
+                sourcePort: port,
+                destination: destination,
+                destinationPort: destinationPort
+            ),
+            outsidePort: outsidePort,
+            real: try readAddress(&reader),
+            opened: Instant(nanoseconds: 0),
             resource: try reader.uint32(),
-            opened: Instant(nanoseconds: try reader.uint64()),
-            lastUsed: Instant(nanoseconds: try reader.uint64()),
-            stage: stage,
             // Rules are numbered anew by each process: the flow is checked again.
-            checkedRevision: 0
+            revision: 0,
+            label: 0,
+            stage: stage
         )
-        flow.answers = stage == .asked || stage == .opening ? 0 : 2
+        flow.opened = Instant(nanoseconds: try reader.uint64())
+        flow.lastUsed = Instant(nanoseconds: try reader.uint64())
+        (flow.bytesOut, flow.bytesIn) = (try reader.uint64(), try reader.uint64())
+        (flow.packetsOut, flow.packetsIn) = (try reader.uint32(), try reader.uint32())
         flow.finFromInside = fins & 1 != 0
         flow.finFromOutside = fins & 2 != 0
         return flow
+    }
+
+    private static func readAddress(_ reader: inout ByteReader) throws -> IPAddress {
+        IPAddress(high: try reader.uint64(), low: try reader.uint64())
     }
 }

@@ -17,6 +17,8 @@ public struct NAT: Sendable {
         public static var flows: Int { 16_384 }
         /// Ports tried for one new flow, the packet's own first.
         public static var portsTried: Int { 1_024 }
+        /// Ended flows that wait for the flow log.
+        public static var ended: Int { 4_096 }
     }
 
     /// Counts since the start.
@@ -43,19 +45,43 @@ public struct NAT: Sendable {
     }
 
     let flowsMax: Int
+    private let seed: UInt64
     var flows: [NATFlow] = []
     private var free: [UInt32] = []
-    private var byInside: [FlowKey: UInt32] = [:]
-    private var byOutside: [FlowKey: UInt32] = [:]
+    private var byInside = FlowIndex()
+    private var byOutside = FlowIndex()
     var lists = [List](repeating: List(), count: NATFlow.Stage.allCases.count)
     /// Counts since the start.
     public internal(set) var counters = Counters()
+    /// Whether ended flows are kept for ``takeEnded()``.
+    public var logsFlows = false
+    private var ended: [Ended] = []
+    private var unlogged: UInt64 = 0
 
-    /// - Parameter flowsMax: Flows that it holds at most.
-    public init(flowsMax: Int = Limits.flows) { self.flowsMax = max(1, flowsMax) }
+    /// A flow that is over.
+    public struct Ended: Sendable, Equatable {
+        /// The flow as it was last.
+        public var flow: NATFlow
+        /// Why it ended.
+        public var why: NATFlow.End
+    }
+
+    /// - Parameters:
+    ///   - flowsMax: Flows that it holds at most.
+    ///   - seed: Unknown outside, so that nobody can choose keys that are slow to find.
+    public init(flowsMax: Int = Limits.flows, seed: UInt64) {
+        self.flowsMax = max(1, flowsMax)
+        self.seed = seed
+    }
 
     /// How many flows it holds.
     public var count: Int { byInside.count }
+
+    /// Bytes that the table takes, its free room included.
+    public var byteCount: Int {
+        flows.capacity * MemoryLayout<NATFlow>.stride + free.capacity * 4
+            + byInside.byteCount + byOutside.byteCount
+    }
 
     /// The flow at `index`, which a look-up gave just now.
     public subscript(index: Int) -> NATFlow { flows[index] }
@@ -68,9 +94,9 @@ extension NAT {
     ///
     /// A SYN on a connection that is over begins a new one, which may go elsewhere.
     public mutating func outbound(_ key: FlowKey, flags: TCPFlags, at now: Instant) -> Int? {
-        guard let index = live(byInside[key], at: now) else { return nil }
+        guard let index = live(inside: key, at: now) else { return nil }
         if flows[index].stage.isOver, flags.contains(.syn), !flags.contains(.ack) {
-            remove(index)
+            remove(index, .replaced)
             return nil
         }
         observe(index, fromInside: true, flags, at: now)
@@ -80,7 +106,7 @@ extension NAT {
     /// A packet from a resource, by the key that its answer has (port of the client, address and
     /// port of the resource): its flow, which lives on.
     public mutating func inbound(_ key: FlowKey, flags: TCPFlags, at now: Instant) -> Int? {
-        guard let index = live(byOutside[key], at: now) else {
+        guard let index = live(outside: key, at: now) else {
             counters.unmatched += 1
             return nil
         }
@@ -91,7 +117,7 @@ extension NAT {
     /// The flow that a packet quoted by an ICMP error from outside belongs to; it lives no longer
     /// for it.
     public mutating func quotedFromOutside(_ key: FlowKey, at now: Instant) -> Int? {
-        guard let index = live(byOutside[key], at: now) else {
+        guard let index = live(outside: key, at: now) else {
             counters.unmatched += 1
             return nil
         }
@@ -101,7 +127,7 @@ extension NAT {
     /// The flow that a packet quoted by a client's ICMP error belongs to, by the key that the
     /// client's own packets have; it lives no longer for it.
     public mutating func quotedFromInside(_ key: FlowKey, at now: Instant) -> Int? {
-        live(byInside[key], at: now)
+        live(inside: key, at: now)
     }
 
     /// Notes that the flow at `index` was found permitted, by `resource`, at `revision` of its
@@ -111,13 +137,56 @@ extension NAT {
         flows[index].checkedRevision = revision
     }
 
+    /// Counts a packet of the client that goes on by the flow at `index`.
+    public mutating func noteForwarded(_ index: Int, byteCount: Int) {
+        flows[index].bytesOut &+= UInt64(truncatingIfNeeded: byteCount)
+        flows[index].packetsOut &+= 1
+    }
+
+    /// Counts a packet of the resource that goes on by the flow at `index`.
+    public mutating func noteReturned(_ index: Int, byteCount: Int) {
+        flows[index].bytesIn &+= UInt64(truncatingIfNeeded: byteCount)
+        flows[index].packetsIn &+= 1
+    }
+
+    /// The ended flows, oldest first, which are forgotten, and how many did not find room.
+    public mutating func takeEnded() -> (flows: [Ended], missing: UInt64) {
+        defer { (ended, unlogged) = ([], 0) }
+        return (ended, unlogged)
+    }
+
+    /// Gives every flow the number that `number` has for its label.
+    mutating func relabel(_ number: (UInt32) -> UInt32) {
+        for list in lists {
+            var index = list.head
+            while index != Self.none {
+                flows[Int(index)].label = number(flows[Int(index)].label)
+                index = flows[Int(index)].next
+            }
+        }
+    }
+
+    private func find(inside key: FlowKey) -> Int? {
+        byInside.first(key.hash(seed)) { flows[$0].inside == key }
+    }
+
+    private func find(outside key: FlowKey) -> Int? {
+        byOutside.first(key.hash(seed)) { flows[$0].matches(outside: key) }
+    }
+
+    private mutating func live(inside key: FlowKey, at now: Instant) -> Int? {
+        live(find(inside: key), at: now)
+    }
+
+    private mutating func live(outside key: FlowKey, at now: Instant) -> Int? {
+        live(find(outside: key), at: now)
+    }
+
     /// A flow that is past its end is gone, though its turn to be removed has not come yet.
-    private mutating func live(_ found: UInt32?, at now: Instant) -> Int? {
-        guard let found else { return nil }
-        let index = Int(found)
-        guard flows[index].deadline <= now else { return index }
+    private mutating func live(_ found: Int?, at now: Instant) -> Int? {
+        guard let index = found, flows[index].deadline <= now else { return found }
         counters.expired += 1
-        remove(index)
+        remove(index, flows[index].endByTime)
         return nil
     }
 
@@ -128,7 +197,6 @@ extension NAT {
         at now: Instant
     ) {
         var stage = flows[index].stage
-        if !fromInside, flows[index].answers < 2 { flows[index].answers += 1 }
         switch flows[index].inside.transport {
         case .icmp: break
         case .udp: if !fromInside { stage = .answered }
@@ -169,6 +237,7 @@ extension NAT {
     ///   - real: Where it goes instead.
     ///   - resource: The owner's number for the resource.
     ///   - revision: The revision of the owner's rules that permit it.
+    ///   - label: What the owner's flow log calls it.
     ///   - flags: Of its first packet; none unless it is TCP.
     ///   - now: When it begins.
     /// - Returns: The flow's index.
@@ -178,17 +247,17 @@ extension NAT {
         to real: IPAddress,
         resource: UInt32,
         revision: UInt32,
+        label: UInt32 = 0,
         flags: TCPFlags,
         at now: Instant
     ) throws(NATError) -> Int {
-        if let old = byInside[inside] { remove(Int(old)) }
+        if let old = find(inside: inside) { remove(old, .replaced) }
         var outside = inside
         outside.destination = real
         guard let port = freePort(for: outside, at: now) else {
             counters.exhausted += 1
             throw .exhausted(outside)
         }
-        outside.sourcePort = port
         if count >= flowsMax { expire(at: now) }
         if count >= flowsMax { evict() }
         let stage: NATFlow.Stage =
@@ -199,12 +268,13 @@ extension NAT {
             }
         var flow = NATFlow(
             inside: inside,
-            outside: outside,
-            resource: resource,
+            outsidePort: port,
+            real: real,
             opened: now,
-            lastUsed: now,
-            stage: stage,
-            checkedRevision: revision
+            resource: resource,
+            revision: revision,
+            label: label,
+            stage: stage
         )
         flow.finFromInside = inside.transport == .tcp && flags.contains(.fin)
         counters.opened += 1
@@ -221,32 +291,38 @@ extension NAT {
             index = flows.count
             flows.append(flow)
         }
-        byInside[flow.inside] = UInt32(index)
-        byOutside[flow.outside] = UInt32(index)
+        byInside.insert(index, flow.inside.hash(seed))
+        byOutside.insert(index, flow.outside.hash(seed))
         link(index)
         return index
     }
 
     /// Whether both sides of `flow` are free.
     func hasRoom(for flow: NATFlow) -> Bool {
-        count < flowsMax && byInside[flow.inside] == nil && byOutside[flow.outside] == nil
+        count < flowsMax && find(inside: flow.inside) == nil && find(outside: flow.outside) == nil
     }
 
     /// Ends the flow at `index`.
-    public mutating func remove(_ index: Int) {
+    public mutating func remove(_ index: Int, _ why: NATFlow.End) {
         unlink(index)
-        byInside[flows[index].inside] = nil
-        byOutside[flows[index].outside] = nil
+        byInside.remove(index, flows[index].inside.hash(seed))
+        byOutside.remove(index, flows[index].outside.hash(seed))
         free.append(UInt32(index))
+        guard logsFlows else { return }
+        guard ended.count < Limits.ended else {
+            unlogged += 1
+            return
+        }
+        ended.append(Ended(flow: flows[index], why: why))
     }
 
     /// Ends every flow that `condition` names; O(flows), for changes of rules.
-    public mutating func removeAll(where condition: (NATFlow) -> Bool) {
+    public mutating func removeAll(_ why: NATFlow.End, where condition: (NATFlow) -> Bool) {
         for stage in NATFlow.Stage.allCases {
             var index = lists[Int(stage.rawValue)].head
             while index != Self.none {
                 let next = flows[Int(index)].next
-                if condition(flows[Int(index)]) { remove(Int(index)) }
+                if condition(flows[Int(index)]) { remove(Int(index), why) }
                 index = next
             }
         }
@@ -257,7 +333,7 @@ extension NAT {
         for _ in 0..<Limits.portsTried {
             // An echo's identifier may be 0, a port may not.
             if outside.sourcePort != 0 || outside.transport == .icmp,
-                live(byOutside[outside], at: now) == nil
+                live(outside: outside, at: now) == nil
             {
                 return outside.sourcePort
             }

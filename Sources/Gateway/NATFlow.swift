@@ -75,25 +75,97 @@ public struct NATFlow: Sendable, Equatable {
 
     /// The flow as the client sees it.
     public let inside: FlowKey
-    /// The flow as the resource sees it.
-    public let outside: FlowKey
-    /// Which of the client's resources it belongs to; a number that the owner of the table gives.
-    public internal(set) var resource: UInt32
+    /// The client's port, or the echo's identifier, as the resource sees it.
+    let outsidePort: UInt16
+    /// The resource's address; of the other family when the flow is translated.
+    public let real: IPAddress
     /// When it was begun.
-    public let opened: Instant
+    public internal(set) var opened: Instant
     /// When its last packet passed.
     public internal(set) var lastUsed: Instant
-    /// How far it has come.
-    public internal(set) var stage: Stage
+    /// Bytes of IP packets from the client and from the resource, as the client sends and gets
+    /// them.
+    public internal(set) var bytesOut: UInt64 = 0
+    public internal(set) var bytesIn: UInt64 = 0
+    /// Packets from the client and from the resource; a large one of the kernel counts once.
+    public internal(set) var packetsOut: UInt32 = 0
+    public internal(set) var packetsIn: UInt32 = 0
+    /// Which of the client's resources it belongs to; a number that the owner of the table gives.
+    public internal(set) var resource: UInt32
     /// The owner's revision at which the flow was last found permitted.
     public internal(set) var checkedRevision: UInt32
-    /// Packets that came back: 0, 1, or 2 for any more.
-    public internal(set) var answers: UInt8 = 0
-    var finFromInside = false
-    var finFromOutside = false
+    /// What the owner's flow log calls it; a number that the owner gives.
+    public internal(set) var label: UInt32
     var previous = NAT.none
     var next = NAT.none
+    /// How far it has come.
+    public internal(set) var stage: Stage
+    var finFromInside = false
+    var finFromOutside = false
+
+    init(
+        inside: FlowKey,
+        outsidePort: UInt16,
+        real: IPAddress,
+        opened: Instant,
+        resource: UInt32,
+        revision: UInt32,
+        label: UInt32,
+        stage: Stage
+    ) {
+        (self.inside, self.outsidePort, self.real) = (inside, outsidePort, real)
+        (self.opened, lastUsed) = (opened, opened)
+        (self.resource, checkedRevision) = (resource, revision)
+        (self.label, self.stage) = (label, stage)
+    }
+
+    /// The flow as the resource sees it.
+    public var outside: FlowKey {
+        FlowKey(
+            transport: inside.transport,
+            sourcePort: outsidePort,
+            destination: real,
+            destinationPort: inside.destinationPort
+        )
+    }
+
+    func matches(outside key: FlowKey) -> Bool {
+        real == key.destination && outsidePort == key.sourcePort
+            && inside.destinationPort == key.destinationPort && inside.transport == key.transport
+    }
+
+    /// Whether its packets change their family on the way.
+    public var isTranslated: Bool { inside.destination.isIPv4 != real.isIPv4 }
 
     /// When it ends unless a packet passes.
     public var deadline: Instant { lastUsed.advanced(by: stage.timeout) }
+
+    /// Why a flow ended, for the flow log.
+    public enum End: String, Sendable, CaseIterable {
+        /// TCP: both sides sent FIN.
+        case closed
+        /// TCP: one side sent RST.
+        case reset
+        /// No packet for too long.
+        case idle
+        /// A new connection took its place.
+        case replaced
+        /// Its address did not answer; another one is tried.
+        case unanswered
+        /// It made room for others.
+        case evicted
+        /// The rules do not permit it any more.
+        case revoked
+        /// The client is gone, or its addresses changed.
+        case left
+    }
+
+    /// Why it ended when nothing but time ended it.
+    var endByTime: End {
+        switch stage {
+        case .closing: .closed
+        case .reset: .reset
+        case .asked, .opening, .echo, .answered, .established: .idle
+        }
+    }
 }

@@ -61,7 +61,7 @@ struct NameTable: Sendable {
         var avoided: [Avoided] = []
     }
 
-    private var entries: [Entry] = []
+    private(set) var entries: [Entry] = []
     private var places: [Name: Int] = [:]
     private var byProxy: [IPAddress: Name] = [:]
 
@@ -218,7 +218,8 @@ extension NameTable.Entry {
         return addresses[place % addresses.count]
     }
 
-    private func isAvoided(_ address: IPAddress, _ key: FlowKey, at now: Instant) -> Bool {
+    /// Whether `address` did not work of late for flows like `key`.
+    func isAvoided(_ address: IPAddress, _ key: FlowKey, at now: Instant) -> Bool {
         avoided.contains {
             $0.address == address && $0.transport == key.transport
                 && $0.port == key.destinationPort && $0.until > now

@@ -41,7 +41,7 @@ extension FlowKey {
 
 extension NATFlow {
     /// Whether packets pass as they are.
-    var isUnchanged: Bool { inside == outside }
+    var isUnchanged: Bool { outsidePort == inside.sourcePort && real == inside.destination }
 }
 
 extension PacketHeader {

@@ -19,7 +19,8 @@ public struct ChecksumChange: Hashable, Sendable {
         words += UInt64(~old) + UInt64(new)
     }
 
-    /// An address changed to one of the same family.
+    /// An address changed; between the families too, as the words in which a mapped address differs
+    /// from its IPv4 address sum to zero in ones' complement.
     public mutating func replace(_ old: IPAddress, with new: IPAddress) {
         guard !(old.isIPv4 && new.isIPv4) else { return replace(old.ipv4, with: new.ipv4) }
         replace(
@@ -33,6 +34,9 @@ public struct ChecksumChange: Hashable, Sendable {
         )
         replace(UInt32(truncatingIfNeeded: old.low), with: UInt32(truncatingIfNeeded: new.low))
     }
+
+    /// Everything that another change replaces.
+    public mutating func add(_ other: ChecksumChange) { words += other.words }
 
     /// The new value of a checksum field.
     public func applied(to field: UInt16) -> UInt16 { ~Checksum.fold(UInt64(~field) + words) }

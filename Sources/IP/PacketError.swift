@@ -13,7 +13,8 @@ public enum PacketError: Error, Hashable, Sendable {
     /// More IPv6 extension headers than ``PacketHeader/Limits/extensionHeaders``, or hop-by-hop
     /// options not in the first place (RFC 8200 4.1).
     case badExtensionHeaders
-    /// The sender names routers to pass (RFC 791 source route, RFC 8200 4.4 with segments left).
+    /// The sender names routers to pass (RFC 791 source route not yet at its end, RFC 8200 4.4 with
+    /// segments left); ``SourceRoute`` reads it.
     case sourceRoute
     /// An IPv6 packet from or to an IPv4-mapped address, which none may have on the wire: here it
     /// would be taken for IPv4.

@@ -2,12 +2,20 @@ internal import Bytes
 
 extension PacketHeader {
     @usableFromInline init(_ bytes: RawSpan, isEmbedded: Bool) throws(PacketError) {
+        var route: Int?
+        try self.init(bytes, isEmbedded: isEmbedded, route: &route)
+        guard route == nil else { throw .sourceRoute }
+    }
+
+    /// Reads on behind routers that the sender names and the packet did not pass yet; `route` is
+    /// then where they are: an IPv4 option, or the segments left of an IPv6 routing header.
+    init(_ bytes: RawSpan, isEmbedded: Bool, route: inout Int?) throws(PacketError) {
         self.init()
         guard bytes.byteCount > 0 else { throw .truncated(available: 0, need: 20) }
         let version = bytes.byte(at: 0) >> 4
         switch version {
-        case 4: try readIPv4(bytes, isEmbedded: isEmbedded)
-        case 6: try readIPv6(bytes, isEmbedded: isEmbedded)
+        case 4: try readIPv4(bytes, isEmbedded: isEmbedded, &route)
+        case 6: try readIPv6(bytes, isEmbedded: isEmbedded, &route)
         default: throw .badVersion(version)
         }
         try readTransport(bytes, isEmbedded: isEmbedded)
@@ -24,7 +32,7 @@ extension PacketHeader {
         guard isEmbedded || field <= bytes.byteCount else {
             throw .truncated(available: bytes.byteCount, need: field)
         }
-        total = UInt16(truncatingIfNeeded: min(field, bytes.byteCount))
+        total = UInt32(truncatingIfNeeded: min(field, bytes.byteCount))
     }
 }
 
@@ -32,7 +40,11 @@ extension PacketHeader {
 
 extension PacketHeader {
     /// RFC 791 3.1.
-    private mutating func readIPv4(_ bytes: RawSpan, isEmbedded: Bool) throws(PacketError) {
+    private mutating func readIPv4(
+        _ bytes: RawSpan,
+        isEmbedded: Bool,
+        _ route: inout Int?
+    ) throws(PacketError) {
         guard bytes.byteCount >= 20 else {
             throw .truncated(available: bytes.byteCount, need: 20)
         }
@@ -56,11 +68,11 @@ extension PacketHeader {
         destination = IPAddress(ipv4: bytes.uint32(at: 16))
         transport = UInt16(truncatingIfNeeded: headerByteCount)
         guard fragmentOffset + field - headerByteCount <= 0xffff else { throw .badFragment }
-        if headerByteCount > 20 { try readOptions(bytes) }
+        if headerByteCount > 20 { try readOptions(bytes, &route) }
     }
 
-    /// RFC 791 3.1: only whether they are well formed and name no route.
-    private func readOptions(_ bytes: RawSpan) throws(PacketError) {
+    /// RFC 791 3.1: only whether they are well formed and name a route that is not passed yet.
+    private func readOptions(_ bytes: RawSpan, _ route: inout Int?) throws(PacketError) {
         var offset = 20
         while offset < transportOffset {
             let kind = bytes.byte(at: offset)
@@ -69,11 +81,15 @@ extension PacketHeader {
                 offset += 1
                 continue
             }
-            if kind == 131 || kind == 137 { throw .sourceRoute }
             guard offset + 1 < transportOffset else { throw .badOption(kind) }
             let byteCount = Int(bytes.byte(at: offset + 1))
             guard byteCount >= 2, offset + byteCount <= transportOffset else {
                 throw .badOption(kind)
+            }
+            // A pointer behind the last address: the route ends here.
+            if kind == 131 || kind == 137, byteCount < 3 || bytes.byte(at: offset + 2) <= byteCount
+            {
+                route = offset
             }
             offset += byteCount
         }
@@ -84,7 +100,11 @@ extension PacketHeader {
 
 extension PacketHeader {
     /// RFC 8200 3 and 4.
-    private mutating func readIPv6(_ bytes: RawSpan, isEmbedded: Bool) throws(PacketError) {
+    private mutating func readIPv6(
+        _ bytes: RawSpan,
+        isEmbedded: Bool,
+        _ route: inout Int?
+    ) throws(PacketError) {
         guard bytes.byteCount >= 40 else {
             throw .truncated(available: bytes.byteCount, need: 40)
         }
@@ -103,7 +123,7 @@ extension PacketHeader {
             guard walked < Limits.extensionHeaders,
                 walked == 0 || transportProtocol.rawValue != ExtensionHeader.hopByHop
             else { throw .badExtensionHeaders }
-            try readExtension(bytes)
+            try readExtension(bytes, &route)
             walked += 1
         }
     }
@@ -124,7 +144,7 @@ extension PacketHeader {
         }
     }
 
-    private mutating func readExtension(_ bytes: RawSpan) throws(PacketError) {
+    private mutating func readExtension(_ bytes: RawSpan, _ route: inout Int?) throws(PacketError) {
         let offset = transportOffset
         guard totalByteCount - offset >= 8 else {
             throw .truncated(available: totalByteCount, need: offset + 8)
@@ -139,7 +159,8 @@ extension PacketHeader {
             let end = fragmentOffset + totalByteCount - offset - 8
             guard end <= 0xffff else { throw .badFragment }
         case ExtensionHeader.routing where bytes.byte(at: offset + 3) != 0:
-            throw .sourceRoute
+            route = route ?? offset + 3
+            byteCount += Int(bytes.byte(at: offset + 1)) * 8
         default:
             byteCount += Int(bytes.byte(at: offset + 1)) * 8
         }
@@ -180,7 +201,7 @@ extension PacketHeader {
         destinationPort = bytes.uint16(at: offset + 2)
         sequence = bytes.uint32(at: offset + 4)
         guard totalByteCount - offset >= 20 else {
-            payload = total
+            payload = UInt16(truncatingIfNeeded: total)
             return
         }
         acknowledgment = bytes.uint32(at: offset + 8)

@@ -29,6 +29,7 @@ public struct PacketHeader: Hashable, Sendable {
     public internal(set) var dontFragment = false
     /// Whether fragments follow this one.
     public internal(set) var moreFragments = false
+    var fragmentUnits: UInt16 = 0
     /// IPv4 identification, or that of an IPv6 fragment header, else 0.
     public internal(set) var identification: UInt32 = 0
     /// TCP control bits.
@@ -45,8 +46,8 @@ public struct PacketHeader: Hashable, Sendable {
     /// other than TCP, UDP and ICMP.
     public internal(set) var hasTransportHeader = false
 
-    var fragmentUnits: UInt16 = 0
-    var total: UInt16 = 0
+    /// 32 bits: a large IPv4 packet that becomes IPv6 grows beyond 65,535 bytes.
+    var total: UInt32 = 0
     var transport: UInt16 = 0
     var payload: UInt16 = 0
 

@@ -51,6 +51,9 @@ public enum Refusal: Hashable, Sendable {
     case packetTooBig(maximumByteCount: Int)
     /// No hop was left: type 11 code 0, or type 3 code 0.
     case timeExceeded
+    /// Routes that senders name are not followed: type 3 code 5, or type 4 code 0 (RFC 8200 4.4)
+    /// with where the packet has it.
+    case sourceRouteFailed(pointer: Int)
     /// The TCP connection does not exist (RFC 9293 3.5.2); comes from the packet's destination.
     case reset
 
@@ -155,6 +158,7 @@ extension Refusal {
         case .packetTooBig(let size):
             ICMPHeader(type: type, code: 4, word: UInt32(UInt16(clamping: size)))
         case .timeExceeded: ICMPHeader(type: ICMPType.timeExceeded(.ipv4))
+        case .sourceRouteFailed: ICMPHeader(type: type, code: 5)
         }
     }
 
@@ -169,6 +173,8 @@ extension Refusal {
         case .packetTooBig(let size):
             ICMPHeader(type: ICMPType.packetTooBig, word: UInt32(clamping: size))
         case .timeExceeded: ICMPHeader(type: ICMPType.timeExceeded(.ipv6))
+        case .sourceRouteFailed(let pointer):
+            ICMPHeader(type: ICMPType.parameterProblem(.ipv6), word: UInt32(clamping: pointer))
         }
     }
 

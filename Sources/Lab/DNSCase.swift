@@ -21,7 +21,7 @@ public struct DNSCase: Sendable {
     /// What one run showed.
     public struct Report: Sendable {
         public let name: String
-        public let rows: [Row]
+        public let rows: [Finding]
         /// What prevented the run from going on; nil when it came to its end.
         public let failure: String?
         /// What the roles said, when something was not as it must be.
@@ -29,13 +29,6 @@ public struct DNSCase: Sendable {
         let seconds: Double
 
         public var passed: Bool { failure == nil && rows.allSatisfy(\.isRight) }
-    }
-
-    /// One line of the table.
-    public struct Row: Sendable {
-        let what: String
-        let seen: String
-        let isRight: Bool
     }
 
     /// Runs it in a network of its own, named `network`.
@@ -89,7 +82,7 @@ final class DNSStage {
     let world: RunningDNS
     /// Whether it does what `make test` has time for only.
     let isQuick: Bool
-    private(set) var rows: [DNSCase.Row] = []
+    private(set) var rows: [Finding] = []
 
     /// The interpreter that Debian's Python packages are for.
     static let interpreter = "/usr/bin/python3"
@@ -111,8 +104,7 @@ final class DNSStage {
 
     /// Adds a line to the table.
     func see(_ what: String, _ seen: String, isRight: Bool) {
-        let line = seen.split(separator: "\n").joined(separator: " / ")
-        rows.append(DNSCase.Row(what: what, seen: String(line.prefix(600)), isRight: isRight))
+        rows.append(Finding(what, seen, isRight: isRight))
     }
 
     /// No query for a protected name may have come to a public resolver.

@@ -128,6 +128,7 @@ public final class FieldNetwork: Sendable {
                 listening: ["\(lan).80", "\(unique)::80"],
                 zone: site.domain,
                 records: ["ns A \(lan).80", "git A \(lan).80", "git AAAA \(unique)::80"]
+                    + FarServers.records
             )
             _ = try Servers.nginx(
                 on: site.server,

@@ -159,6 +159,7 @@ public enum Servers {
                 uwsgi_temp_path \(host.folder)/uwsgi;
                 scgi_temp_path \(host.folder)/scgi;
                 sendfile on;
+                sendfile_max_chunk 128k;
             \(servers.joined(separator: "\n"))
             }
             """

@@ -8,6 +8,7 @@ public import SansIO
 public actor DataPlane<Machine: PacketMachine & ~Copyable> {
     private let executor: LoopExecutor
     private let loop: PacketLoop<Machine>
+    private let inbox: CommandInbox<Machine.Command>
 
     /// The loop's thread.
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -35,12 +36,14 @@ public actor DataPlane<Machine: PacketMachine & ~Copyable> {
         onNote: @escaping @Sendable (LoopNote) -> Void = { _ in }
     ) throws(SystemError) {
         executor = try LoopExecutor()
+        inbox = CommandInbox(executor)
         loop = try PacketLoop(
             machine: machine,
             tunnel: tunnel,
             sockets: sockets,
             mark: mark,
             executor: executor,
+            inbox: inbox,
             onOutput: onOutput,
             onNote: onNote
         )
@@ -53,6 +56,10 @@ public actor DataPlane<Machine: PacketMachine & ~Copyable> {
 
     /// Gives a command to the machine, and sends what follows from it.
     public func handle(_ command: Machine.Command) { loop.handle(command) }
+
+    /// Gives commands to the machine as ``handle(_:)`` does, in order, from any thread and without
+    /// waiting: for those that come often.
+    public nonisolated func post(_ commands: [Machine.Command]) { inbox.post(commands) }
 
     /// Looks at the machine, for status and metrics.
     public func withMachine<R: Sendable>(_ body: @Sendable (borrowing Machine) -> R) -> R {
@@ -74,6 +81,31 @@ public actor DataPlane<Machine: PacketMachine & ~Copyable> {
 
     /// TCP to these addresses goes to the second tunnel device.
     public func divert(to destinations: [IPPrefix]) { loop.diversion?.destinations = destinations }
+
+    /// Deals with what came until now, and gives the tunnel device and the main sockets away, for
+    /// another process to go on; later commands do nothing.
+    ///
+    /// - Parameter body: Asks the machine for what its successor must know. What the machine sends
+    ///   after that is lost.
+    /// - Returns: The descriptors, with the sealed state and the ticket for it among them, unless
+    ///   the kernel has no memory for these; nil when the loop was stopped before.
+    public func release(
+        _ body: @Sendable (inout Machine, Instant) -> [UInt8]
+    ) -> DescriptorSet? {
+        var bytes: [UInt8] = []
+        guard var descriptors = loop.release(body, into: &bytes) else { return nil }
+        do throws(SystemError) {
+            let ticket = try OneTimeTicket.make()
+            descriptors.add(
+                try SealedMemory.make(wiping: &bytes),
+                as: DescriptorSet.Name.state
+            )
+            descriptors.add(ticket, as: DescriptorSet.Name.ticket)
+        } catch {
+            SealedMemory.wipe(&bytes)
+        }
+        return descriptors
+    }
 
     /// Closes the tunnel device and the sockets before it returns; later commands do nothing.
     public func stop() { loop.stop() }

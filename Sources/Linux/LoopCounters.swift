@@ -17,6 +17,8 @@ public struct LoopCounters: Sendable, Equatable {
     public var tunnelHeaderErrors: UInt64 = 0
     /// Large packets that the kernel refused and that were written one segment at a time.
     public var tunnelPacketsCut: UInt64 = 0
+    /// Datagrams that were written in one large packet with others.
+    public var tunnelDatagramsJoined: UInt64 = 0
     /// Packets moved between the two tunnel devices.
     public var divertedPackets: UInt64 = 0
 

@@ -51,7 +51,8 @@ final class LoopExecutor: SerialExecutor {
         for job in jobs { unsafe job.runSynchronously(on: asUnownedSerialExecutor()) }
     }
 
-    private func signal() {
+    /// Makes the loop take its turn; from any thread.
+    func signal() {
         var one: UInt64 = 1
         _ = unsafe Glibc.write(wake.raw, &one, 8)
     }

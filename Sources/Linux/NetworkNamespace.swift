@@ -7,6 +7,13 @@ internal import Glibc
 public struct NetworkNamespace: ~Copyable, Sendable {
     let descriptor: FileDescriptor
 
+    /// The number by which the kernel knows the calling thread's; `0` when it does not tell.
+    static var currentNumber: String {
+        var status = stat()
+        let isKnown = unsafe stat("/proc/thread-self/ns/net", &status) == 0
+        return isKnown ? String(status.st_ino) : "0"
+    }
+
     /// Makes a new, empty one. Takes CAP_SYS_ADMIN.
     public init() throws(SystemError) {
         let made = try DedicatedThread.run(name: "culvert-netns") {

@@ -22,6 +22,11 @@ public enum NftablesError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// Loads tables by the program nft, whose scripts are atomic: all of it is set, or nothing.
 public enum Nftables {
+    enum Limits {
+        /// How long a listing may take; long rulesets are slow.
+        static var time: Duration { .seconds(10) }
+    }
+
     /// Runs a script.
     public static func load(_ script: String) throws(NftablesError) {
         guard let path = Subprocess.find("nft") else { throw .missing }
@@ -34,6 +39,25 @@ public enum Nftables {
         guard outcome.status != 0 else { return }
         let words = outcome.output.split(separator: "\n").prefix(3).joined(separator: " ")
         throw .refused(words)
+    }
+
+    /// Lists without counts and without the elements of sets.
+    ///
+    /// - Parameter arguments: What follows `nft list`: `["chains"]`, `["table", "inet", "culvert"]`.
+    /// - Returns: What nft prints; nil when there is nothing of that name.
+    /// - Throws: ``NftablesError`` when nft is missing, cannot be run, or fails for another reason.
+    static func list(_ arguments: [String]) throws(NftablesError) -> String? {
+        guard let path = Subprocess.find("nft") else { throw .missing }
+        let outcome: Subprocess.Outcome
+        do throws(SystemError) {
+            let words = ["--stateless", "--terse", "list"] + arguments
+            outcome = try Subprocess.run(path, words, timeout: Limits.time)
+        } catch {
+            throw .system(error)
+        }
+        if outcome.status == 0 { return outcome.output }
+        if outcome.output.contains("No such file or directory") { return nil }
+        throw .refused(outcome.output.split(separator: "\n").prefix(3).joined(separator: " "))
     }
 
     /// The lines that remove a table whether it is there or not.

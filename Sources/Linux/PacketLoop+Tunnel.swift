@@ -111,17 +111,36 @@ extension PacketLoop where Machine: ~Copyable {
 
     /// Writes the tunnel side of the outbox.
     func writeTunnelPackets() {
+        let joins = outbox.tunnelPacketCount > 1 && joinsDatagrams
+        if joins { groups.find(in: outbox) }
         for index in 0..<outbox.tunnelPacketCount {
-            let packet = outbox.tunnelPacket(index)
-            let bytes = outbox.bytes(ofTunnelPacket: index)
-            if let peer = diversion?.peer, peer == .machine, diversion?.matches(bytes) == true {
-                counters.divertedPackets += 1
-                write(bytes, packet.offload, to: descriptor(.second))
+            if joins, groups.follows(index) { continue }
+            if joins, groups.follower(of: index) != nil {
+                writeGroup(index)
             } else {
-                write(bytes, packet.offload, to: descriptor(.tunnel))
+                writeTunnelPacket(index)
             }
         }
     }
+
+    /// Writes one packet of the outbox.
+    func writeTunnelPacket(_ index: Int) { write(index, of: outbox) }
+
+    private func write(_ index: Int, of outbox: borrowing Outbox) {
+        let packet = outbox.bytes(ofTunnelPacket: index)
+        write(packet, outbox.tunnelPacket(index).offload, to: descriptor(end(for: packet)))
+    }
+
+    /// Which device a packet of the machine leaves by.
+    private func end(for packet: RawSpan) -> DeviceEnd {
+        guard let peer = diversion?.peer, peer == .machine, diversion?.matches(packet) == true
+        else { return .tunnel }
+        counters.divertedPackets += 1
+        return .second
+    }
+
+    /// The tunnel device's; -1 when there is none.
+    var tunnelDescriptor: Int32 { descriptor(.tunnel) }
 
     private func write(_ bytes: RawSpan, _ offload: Offload, to descriptor: Int32) {
         if cutsTunnelPackets, offload.segmentation != .none {

@@ -9,6 +9,8 @@ enum LoopLimits {
     /// How often the machine is answered before its outbox is sent; what it asks for after that
     /// is answered in the next turn, so that one that asks again and again holds nothing up.
     static var answerRounds: Int { 8 }
+    /// Commands that the machine gets before its outbox is sent.
+    static var answers: Int { 64 }
 }
 
 /// The state of one loop and what it does in a turn. Used on the loop's thread only.
@@ -23,6 +25,7 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
     var counters = LoopCounters()
     var queue: EventQueue
     let executor: LoopExecutor
+    private let inbox: CommandInbox<Machine.Command>
     let onOutput: @Sendable (Machine.Output) -> Void
     let onNote: @Sendable (LoopNote) -> Void
 
@@ -31,6 +34,9 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
     var tunnelBatch = Batch(byteCount: TunnelReading.blockByteCount)
     var isTunnelPaused = false
     var cutsTunnelPackets = false
+    var groups = DatagramGroups()
+    /// The head of datagrams that leave together.
+    var joinedHead = Block(byteCount: 64)
 
     var sockets: SocketTable
     var networkBatch = Batch(byteCount: ReceiveVectors.batchByteCount)
@@ -51,6 +57,7 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
         sockets: consuming UDPSockets,
         mark: UInt32,
         executor: LoopExecutor,
+        inbox: CommandInbox<Machine.Command>,
         onOutput: @escaping @Sendable (Machine.Output) -> Void,
         onNote: @escaping @Sendable (LoopNote) -> Void
     ) throws(SystemError) {
@@ -66,7 +73,7 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
         self.tunnel = tunnel
         self.sockets = table
         exchanges = ExchangeTable(mark: mark)
-        self.executor = executor
+        (self.executor, self.inbox) = (executor, inbox)
         self.onOutput = onOutput
         self.onNote = onNote
     }
@@ -101,7 +108,9 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
         for index in 0..<count {
             guard let event = queue.event(index) else { continue }
             switch event.key {
-            case .wake: executor.runJobs()
+            case .wake:
+                executor.runJobs()
+                takePosted()
             case .timer: queue.acknowledgeTimer()
             case .socket(let slot): serve(slot, event.interest)
             case .tunnel: readTunnel(.tunnel)
@@ -122,6 +131,13 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
             machine.advance(to: now, into: &outbox)
             settle()
         }
+    }
+
+    private func takePosted() {
+        let commands = inbox.takeAll()
+        guard !isStopped, !commands.isEmpty else { return }
+        give(commands)
+        settle()
     }
 
     /// A command of the control side.
@@ -166,11 +182,28 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
     /// Does what the machine asks for, then sends what it has made.
     func settle() {
         for _ in 0..<LoopLimits.answerRounds {
-            while let output = machine.pollOutput() { perform(output) }
+            performOutputs()
             if answers.isEmpty { break }
-            for command in answers.drainAll() { machine.handle(command, at: now, into: &outbox) }
+            give(answers.drainAll())
         }
         flush()
+    }
+
+    /// Hands commands to the machine, with breaks in which its outputs and its outbox are emptied.
+    private func give(_ commands: [Machine.Command]) {
+        for (index, command) in commands.enumerated() {
+            if index > 0, index % LoopLimits.answers == 0 {
+                performOutputs()
+                flush()
+            }
+            machine.handle(command, at: now, into: &outbox)
+        }
+    }
+
+    private func performOutputs() {
+        while let output = machine.pollOutput() { perform(output) }
+        exchanges.send(in: queue)
+        takeAnswers()
     }
 
     private func perform(_ output: Machine.Output) {
@@ -211,17 +244,22 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
         }
     }
 
+    /// The answers of all sockets that have some go to the machine together.
     private func answer(_ slot: Int, _ generation: UInt32) {
-        switch exchanges.receive(slot: slot, generation: generation, at: now, in: queue) {
-        case .nothing: return
-        case .answered(let token, let bytes):
-            counters.exchangesAnswered += 1
-            tell(Machine.command(answering: token, with: bytes))
-        case .failed(let token):
-            counters.exchangesFailed += 1
-            tell(Machine.command(answering: token, with: nil))
+        exchanges.receive(slot: slot, generation: generation, in: queue)
+        takeAnswers()
+        if answers.count >= LoopLimits.answers { settle() }
+    }
+
+    private func takeAnswers() {
+        for ended in exchanges.takeEnded() {
+            if ended.bytes == nil {
+                counters.exchangesFailed += 1
+            } else {
+                counters.exchangesAnswered += 1
+            }
+            tell(Machine.command(answering: ended.token, with: ended.bytes))
         }
-        settle()
     }
 
     /// Queues an answer; ``settle()`` hands it to the machine.
@@ -235,6 +273,38 @@ final class PacketLoop<Machine: PacketMachine & ~Copyable> {
         sendRuns()
         writeTunnelPackets()
         outbox.removeAll()
+    }
+
+    /// Deals with what came, and gives the tunnel device and the main sockets away without closing
+    /// them; nothing happens after it.
+    ///
+    /// - Parameters:
+    ///   - body: Asks the machine for what its successor must know; what the machine puts out then
+    ///     is done, but nothing is sent any more.
+    ///   - state: Gets what `body` returned.
+    /// - Returns: The descriptors by the names that ``DescriptorSet`` has for them; nil when the
+    ///   loop was stopped before.
+    func release(
+        _ body: (inout Machine, Instant) -> [UInt8],
+        into state: inout [UInt8]
+    ) -> DescriptorSet? {
+        guard !isStopped else { return nil }
+        deliver(from: .network)
+        settle()
+        now = SystemClock.now()
+        state = body(&machine, now)
+        while let output = machine.pollOutput() { perform(output) }
+        outbox.removeAll()
+        var descriptors = DescriptorSet()
+        if tunnelDescriptor >= 0 { queue.remove(tunnelDescriptor) }
+        if let device = tunnel.take() {
+            descriptors.add(device.takeDescriptor(), as: DescriptorSet.Name.tunnel)
+        }
+        for socket in sockets.takeMain(from: queue) {
+            descriptors.add(FileDescriptor(taking: socket), as: DescriptorSet.Name.socket)
+        }
+        stop()
+        return descriptors
     }
 
     /// Closes the devices and sockets; nothing happens after it.

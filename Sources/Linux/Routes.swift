@@ -82,6 +82,15 @@ public struct Routes: ~Copyable {
         self.plan = plan
     }
 
+    /// Goes on where another process stopped: nothing is removed before the end.
+    ///
+    /// - Parameters:
+    ///   - interface: The tunnel device's index.
+    ///   - plan: As before.
+    public init(adopting interface: UInt32, plan: RoutingPlan) {
+        (self.interface, self.plan) = (interface, plan)
+    }
+
     deinit { if !isAbandoned { try? Self.removeStale(plan) } }
 
     /// Leaves everything in place at the end: another process goes on with it.

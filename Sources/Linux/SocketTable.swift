@@ -76,6 +76,15 @@ struct SocketTable: ~Copyable {
 
     deinit { for slot in slots where slot.descriptor >= 0 { _ = Glibc.close(slot.descriptor) } }
 
+    /// Gives the main sockets away, to be closed by the new owner.
+    mutating func takeMain(from queue: borrowing EventQueue) -> [Int32] {
+        mainSlots.map { index in
+            queue.remove(slots[index].descriptor)
+            defer { slots[index].descriptor = -1 }
+            return slots[index].descriptor
+        }
+    }
+
     /// The slots of the main sockets.
     var mainSlots: Range<Int> { 0..<mainCount }
 

@@ -109,6 +109,44 @@ public struct TunnelDevice: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
+    /// Goes on with the device that another process made and gave away.
+    ///
+    /// - Parameters:
+    ///   - descriptor: The device's.
+    ///   - offloads: What to ask the kernel for.
+    /// - Throws: ``TunnelError`` when it is no tunnel device, or it is gone.
+    public init(
+        adopting descriptor: consuming FileDescriptor,
+        offloads: Offloads = .all
+    ) throws(TunnelError) {
+        var request = InlineArray<40, UInt8>(repeating: 0)
+        do throws(SystemError) {
+            try SystemError.check("ioctl TUNGETIFF") {
+                unsafe withUnsafeMutableBytes(of: &request) { bytes in
+                    unsafe culvert_ioctl_pointer(
+                        descriptor.raw,
+                        culvert_TUNGETIFF,
+                        bytes.baseAddress
+                    )
+                }
+            }
+        } catch {
+            throw TunnelError(error, name: "")
+        }
+        name = Self.name(in: request)
+        index = unsafe if_nametoindex(name)
+        self.offloads = Self.agree(descriptor.raw, offloads)
+        self.descriptor = descriptor
+    }
+
+    /// Gives the descriptor away.
+    consuming func takeDescriptor() -> FileDescriptor { descriptor }
+
+    /// The name at the start of struct ifreq.
+    private static func name(in request: InlineArray<40, UInt8>) -> String {
+        String(decoding: (0..<16).map { request[$0] }.prefix { $0 != 0 }, as: UTF8.self)
+    }
+
     /// Makes the interface `name` for `descriptor`, fails when it exists; returns its final name.
     private static func attach(
         _ descriptor: Int32,
@@ -132,8 +170,7 @@ public struct TunnelDevice: ~Copyable, Sendable {
         try SystemError.check("ioctl TUNSETVNETHDRSZ") {
             unsafe culvert_ioctl_pointer(descriptor, culvert_TUNSETVNETHDRSZ, &headerByteCount)
         }
-        let kept = (0..<16).map { request[$0] }.prefix { $0 != 0 }
-        return String(decoding: kept, as: UTF8.self)
+        return Self.name(in: request)
     }
 
     /// Asks for `wanted`, then for less, until the kernel agrees.

@@ -126,6 +126,33 @@ public struct UDPSockets: ~Copyable, Sendable {
         if !joins { onNote(.receivesSingly) }
     }
 
+    /// Goes on with the sockets that another process opened and gave away.
+    ///
+    /// - Parameter descriptors: All that it holds under ``DescriptorSet/Name/socket``.
+    /// - Throws: ``SystemError`` when there is none, or one is not bound.
+    public init(adopting descriptors: inout DescriptorSet) throws(SystemError) {
+        var port: UInt16 = 0
+        var found: [Socket] = []
+        while let descriptor = descriptors.take(DescriptorSet.Name.socket) {
+            let local: Endpoint
+            do throws(SystemError) { local = try descriptor.localEndpoint().endpoint } catch {
+                for socket in found { _ = Glibc.close(socket.descriptor) }
+                throw error
+            }
+            let isAny = local.high == 0 && (local.low == 0 || local.low == 0xffff_0000_0000)
+            port = local.port
+            let socket = Socket(
+                descriptor: descriptor.take(),
+                family: local.address.isIPv4 ? .ipv4 : .ipv6,
+                address: isAny ? nil : local.address
+            )
+            found.append(socket)
+        }
+        guard port != 0 else { throw SystemError(call: "adopt sockets", code: ENOTSOCK) }
+        self.port = port
+        all = found
+    }
+
     deinit { for socket in all { _ = Glibc.close(socket.descriptor) } }
 
     /// The families that work.

@@ -218,6 +218,12 @@ extension Liveness {
         lastSent = now
         lastHeard = now
     }
+
+    /// Goes on where another process stopped, which has sent everything that was due.
+    mutating func resume(lastTraffic: Instant?, at now: Instant) {
+        restart(at: now)
+        self.lastTraffic = lastTraffic
+    }
 }
 
 // MARK: - Time

@@ -15,6 +15,8 @@ public struct PeerPool: ~Copyable {
     public enum Limits {
         /// Peers.
         public static var peers: Int { 65_535 }
+        /// Addresses of our own that are read back.
+        public static var locals: Int { 4_096 }
         /// Bytes of a packet inside the tunnel: its MTU.
         public static var packetByteCount: Int { 1280 }
         /// Openers, and probes of a gateway, in one round.
@@ -96,8 +98,19 @@ public struct PeerPool: ~Copyable {
     ///   - random: Keys and indices are drawn from it.
     public init(role: PeerRole, wallClock: WallStart, random: RandomSource) {
         var random = random
+        let identity = Identity(from: &random)
+        self.init(role: role, identity: identity, wallClock: wallClock, random: random)
+    }
+
+    init(
+        role: PeerRole,
+        identity: consuming Identity,
+        wallClock: WallStart,
+        random: RandomSource
+    ) {
+        var random = random
         self.role = role
-        identity = Identity(from: &random)
+        self.identity = identity
         wallStart = wallClock
         checker = CookieChecker(random: random.fork())
         rules = CandidateRules(isStrict: role == .gateway)
@@ -265,6 +278,17 @@ extension PeerPool {
     }
 
     private func tunnel(to configuration: PeerConfiguration) -> Tunnel? {
+        try? Tunnel(
+            to: configuration.publicKey,
+            as: identity,
+            presharedKey: configuration.presharedKey,
+            timing: Self.timing(of: configuration),
+            initiates: role == .client
+        )
+    }
+
+    /// How long things take in the tunnel to such a peer.
+    static func timing(of configuration: PeerConfiguration) -> Timing {
         var timing = Timing.paper
         timing.retransmit = .seconds(2)
         timing.retransmitJitterMax = .zero
@@ -274,13 +298,7 @@ extension PeerPool {
         } else {
             timing.persistentKeepalive = Liveness.Limits.keepalive
         }
-        return try? Tunnel(
-            to: configuration.publicKey,
-            as: identity,
-            presharedKey: configuration.presharedKey,
-            timing: timing,
-            initiates: role == .client
-        )
+        return timing
     }
 
     /// Forgets the peer; says goodbye to it before, unless that is nil.

@@ -239,6 +239,7 @@ public struct PortalServer: Service {
             do {
                 try identity.renew(now: .now)
                 try await portal.store.pruneActivity(now: .now)
+                try await portal.store.pruneFlows(now: .now)
             } catch {
                 if Task.isCancelled { return }
                 logger.warning("housekeeping failed", metadata: ["why": "\(error)"])

@@ -15,6 +15,11 @@ struct Peer: ~Copyable {
         guard let shared = X25519.sharedSecret(identity.privateKey, key.bytes) else {
             throw .weakKey
         }
+        self.init(key, presharedKey: presharedKey, shared: shared)
+    }
+
+    /// One whose Diffie-Hellman was done before.
+    init(_ key: Key, presharedKey: Key?, shared: consuming Secret) {
         self.key = key
         self.shared = shared
         messageKeys = MessageKeys(of: key)

@@ -10,6 +10,19 @@ struct ReplayWindow: ~Copyable {
     /// The counter above the highest one received.
     private(set) var upperBound: UInt64 = 0
 
+    /// A window that no counter was received in.
+    init() {}
+
+    /// A window in which every counter below `upperBound` counts as received: who goes on with a
+    /// session and does not know which ones were.
+    init(closedBelow upperBound: UInt64) {
+        var all = bits.mutableBytes(0..<bits.byteCount)
+        for offset in stride(from: 0, to: all.byteCount, by: 8) {
+            all.storeLittleEndian(UInt64.max, at: offset)
+        }
+        self.upperBound = upperBound
+    }
+
     /// Whether `counter` is neither received nor below the window.
     func admits(_ counter: UInt64) -> Bool {
         if counter >= upperBound { return true }

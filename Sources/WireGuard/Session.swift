@@ -9,18 +9,18 @@ struct Session: ~Copyable {
     /// Where we send to.
     let remoteIndex: UInt32
     /// From when on packets sent ask for a new session; never, for a responder.
-    private let rekeyAt: Instant
+    let rekeyAt: Instant
     /// From when on packets received ask for a new session; never, for a responder.
-    private let lastMinuteAt: Instant
+    let lastMinuteAt: Instant
     /// From when on it is of no use.
-    private let rejectAt: Instant
+    let rejectAt: Instant
 
-    private let sending: PacketKey
-    private let receiving: PacketKey
-    private var sendCounter: UInt64 = 0
-    private var received = ReplayWindow()
+    let sending: PacketKey
+    let receiving: PacketKey
+    var sendCounter: UInt64 = 0
+    var received = ReplayWindow()
     /// Whether a packet received in the last minute has asked for a new session already.
-    private var hasAskedInLastMinute = false
+    var hasAskedInLastMinute = false
 
     /// An initiator renews a session by age, a responder does not (6.2).
     init(

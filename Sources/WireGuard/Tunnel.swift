@@ -99,9 +99,16 @@ public struct Tunnel: ~Copyable {
         timing: Timing = .paper,
         initiates: Bool = true
     ) throws(HandshakeError) {
-        self.peer = try Peer(peer, presharedKey: presharedKey, as: identity)
-        self.timing = timing
-        self.initiates = initiates
+        self.init(
+            to: try Peer(peer, presharedKey: presharedKey, as: identity),
+            timing: timing,
+            initiates: initiates
+        )
+    }
+
+    init(to peer: consuming Peer, timing: Timing, initiates: Bool) {
+        self.peer = peer
+        (self.timing, self.initiates) = (timing, initiates)
     }
 
     /// Who is on the other side.

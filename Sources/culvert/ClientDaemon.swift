@@ -85,8 +85,8 @@ actor ClientDaemon {
             guard let plane = session?.plane else { return .refusal(409, Self.notUp) }
             return .json(await check(plane))
         case "GET /metrics":
-            guard let plane = session?.plane else { return .refusal(409, Self.notUp) }
-            return .text(await ClientMetrics.text(plane))
+            guard let session else { return .refusal(409, Self.notUp) }
+            return .text(await session.metrics())
         case "POST /api/v1/up":
             do { try await up(state) } catch { return .refusal(500, "\(error)") }
             return .json(await status())

@@ -17,6 +17,11 @@ extension Client::Client.Event {
             logger.info("denied: \(refusal.sentence)", ["resource": resource.text])
         case .leaseEnded(let resource, _, let sentence):
             logger.info("lease ended: \(sentence)", ["resource": resource.text])
+        case .moving(let resource, let gateway, _, let sentence):
+            logger.info(
+                "moving: \(sentence)",
+                ["resource": resource.text, "gateway": gateway.text]
+            )
         case .refused(let refusal): logger.warning("the portal says: \(refusal.sentence)", [:])
         }
     }

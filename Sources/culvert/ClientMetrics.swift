@@ -1,13 +1,24 @@
 internal import Client
+internal import Daemon
 internal import Linux
 internal import SansIO
 
 /// What a client tells Prometheus.
 enum ClientMetrics {
-    static func text(_ plane: DataPlane<Client::Client>) async -> String {
+    /// - Parameters:
+    ///   - plane: The core's.
+    ///   - upstreams: How nameservers that are asked over TCP, TLS or HTTPS did.
+    ///   - streams: DNS over TCP of the host's programs; nil while nobody listens.
+    /// - Returns: The page.
+    static func text(
+        _ plane: DataPlane<Client::Client>,
+        upstreams: UpstreamCounters.Reading,
+        streams: StreamServer.Reading?
+    ) async -> String {
         let (status, counters, connections, relays) = await plane.withMachine {
             ($0.status(at: SystemClock.now()), $0.counters, $0.connectionCounters, $0.relayCounters)
         }
+        let joined = await plane.withMachine { $0.joinedQueries }
         var text = MetricsText()
         text.gauge(
             "culvert_client_portal_up",
@@ -48,6 +59,23 @@ enum ClientMetrics {
             counters.pathChanges
         )
         text.counter("culvert_client_queries", "DNS queries.", status.queries)
+        text.counter(
+            "culvert_client_queries_joined",
+            "DNS queries that waited for the answer to one like them.",
+            joined
+        )
+        text.counter(
+            "culvert_client_site_questions",
+            "DNS queries that a site answers.",
+            counters.siteQuestions
+        )
+        text.counter(
+            "culvert_client_site_questions_refused",
+            "Those of them that could not be asked.",
+            counters.siteRefused
+        )
+        add(upstreams, to: &text)
+        add(streams ?? StreamServer.Reading(), to: &text)
         text.counter("culvert_client_packets_held", "Packets that waited.", counters.held)
         text.counter(
             "culvert_client_packets_denied",
@@ -61,5 +89,45 @@ enum ClientMetrics {
         )
         text.refused("client", connections, relays)
         return text.text
+    }
+
+    private static func add(_ upstreams: UpstreamCounters.Reading, to text: inout MetricsText) {
+        text.counters(
+            "culvert_client_upstream_queries",
+            "Questions to nameservers over TCP, TLS or HTTPS, by what became of them.",
+            by: "outcome",
+            [
+                ("answered", UInt64(upstreams.answers)),
+                ("failed", UInt64(max(0, upstreams.failures - upstreams.refused))),
+                ("refused", UInt64(upstreams.refused)),
+            ]
+        )
+        text.counters(
+            "culvert_client_upstream_events",
+            "What happened on the connections to those nameservers.",
+            by: "event",
+            [
+                ("connected", UInt64(upstreams.connections)),
+                ("asked again", UInt64(upstreams.retries)),
+                ("garbled", UInt64(upstreams.garbled)),
+            ]
+        )
+    }
+
+    private static func add(_ streams: StreamServer.Reading, to text: inout MetricsText) {
+        text.counter(
+            "culvert_client_stream_queries",
+            "DNS queries over TCP.",
+            UInt64(streams.queries)
+        )
+        text.counters(
+            "culvert_client_stream_connections",
+            "Connections for DNS over TCP, by what became of them.",
+            by: "outcome",
+            [
+                ("accepted", UInt64(streams.accepted)), ("refused", UInt64(streams.refused)),
+                ("displaced", UInt64(streams.displaced)), ("slow", UInt64(streams.slow)),
+            ]
+        )
     }
 }

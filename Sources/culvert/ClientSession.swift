@@ -55,6 +55,8 @@ struct ClientSession: Sendable {
             random: Kernel.randomSource(),
             names: AppendLog.content(of: state.file("names"))
         )
+        let sentinels = SentinelServer(logger: logger, bounds: Self.sentinelBounds)
+        self.sentinels = sentinels
         let plane = try Plane(
             machine: machine,
             tunnel: device,
@@ -68,6 +70,7 @@ struct ClientSession: Sendable {
                     isKept = names.append(record.bytes)
                     if record.isSynced { names.synchronize() }
                 case .replaceNames(let content): isKept = names.replace(with: content)
+                case .streamAnswer(let id, let bytes): return sentinels.answer(id, bytes)
                 default: return happenings.put(output)
                 }
                 if !isKept {
@@ -100,11 +103,14 @@ struct ClientSession: Sendable {
             lookup: lookup,
             logger: logger
         )
-        // The host itself is the only source.
+        dialer = UpstreamDialer(mark: Self.mark, lookup: lookup)
+    }
+
+    /// The host itself is the only source.
+    private static var sentinelBounds: StreamServer.Bounds {
         var bounds = StreamServer.Bounds()
         bounds.connectionsPerSource = bounds.connections
-        sentinels = SentinelServer(logger: logger, bounds: bounds)
-        dialer = UpstreamDialer(mark: Self.mark, lookup: lookup)
+        return bounds
     }
 
     /// Runs until the task is cancelled or the client cannot go on, and puts the host back.
@@ -142,9 +148,22 @@ struct ClientSession: Sendable {
         SentinelServer.Service(
             peer: .host,
             divert: { await plane.divert($0) },
-            ask: { id, sentinel, _, bytes in
-                await plane.handle(.streamQuery(id: id, sentinel: sentinel, bytes: bytes))
+            ask: { queries in
+                plane.post(
+                    queries.map {
+                        .streamQuery(id: $0.id, sentinel: $0.local, bytes: $0.bytes)
+                    }
+                )
             }
+        )
+    }
+
+    /// What Prometheus is told.
+    func metrics() async -> String {
+        await ClientMetrics.text(
+            plane,
+            upstreams: dialer.counters.reading,
+            streams: await sentinels.reading
         )
     }
 
@@ -189,11 +208,10 @@ struct ClientSession: Sendable {
             case .output(.forward(let query)):
                 Task {
                     let answer = await dialer.ask(query)
-                    await plane.handle(.exchangeAnswered(token: query.token, bytes: answer))
+                    plane.post([.exchangeAnswered(token: query.token, bytes: answer)])
                 }
             case .output(.connectRelay(let relay)): streams.connect(relay)
             case .output(.disconnectRelay(let id)): streams.disconnect(id)
-            case .output(.streamAnswer(let id, let bytes)): await sentinels.answer(id, bytes)
             case .output(.configure(let configuration)):
                 do {
                     tryAgainLater(try host.configure(configuration), &host)
@@ -204,7 +222,8 @@ struct ClientSession: Sendable {
                 await sentinels.listen(on: configuration.sentinels, for: Self.service(plane))
                 isHostReady.set()
             // Done on the loop's thread.
-            case .output(.persist), .output(.replaceNames), .output(.exchange), .output(.port):
+            case .output(.persist), .output(.replaceNames), .output(.exchange), .output(.port),
+                .output(.streamAnswer):
                 break
             case .output(.event(let event)): event.log(to: logger)
             }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Control
 internal import Daemon
 internal import Foundation
+internal import Logging
 
 /// `culvert gateway`.
 struct GatewayCommand: AsyncParsableCommand {
@@ -26,18 +27,26 @@ struct GatewayCommand: AsyncParsableCommand {
     var port: String?
     @Option(help: "The TCP port of metrics and health on loopback; 0 for none (default: 9464).")
     var metricsPort: String?
-    @Flag(help: "Leave masquerading to you.")
-    var noMasquerade = false
-    @Flag(help: "Leave the kernel's forwarding settings to you.")
-    var noSysctls = false
+    @Option(help: "Write a line for each flow that ended to a file, the “journal” or the “portal”.")
+    var flowLog: String?
+    @OptionGroup var host: GatewayHostOptions
+    @Flag(help: "Take over from the gateway that runs with the same state folder.")
+    var takeover = false
+    @Flag(help: "Remove what a gateway that was killed has left on this host, and end.")
+    var restore = false
 
     func run() async throws {
+        if restore {
+            let logger = Logger(label: "gateway") {
+                StructuredLog(label: $0, format: .text, level: .warning)
+            }
+            return GatewayHost.restoreAll(logger)
+        }
         let settings = try role.settings(
             role: "gateway",
             keys: [
-                "token-file", "name", "region", "port", "metrics-port", "no-masquerade",
-                "no-sysctls",
-            ]
+                "token-file", "name", "region", "port", "metrics-port", "flow-log",
+            ] + GatewayHostOptions.keys
         )
         let logger = try role.logger(role: "gateway", settings)
         let number: (String) -> UInt16? = { UInt16($0) }
@@ -56,10 +65,12 @@ struct GatewayCommand: AsyncParsableCommand {
                 number
             ) ?? 9464,
             region: settings.value("region", flag: region),
-            masquerades: !noMasquerade && settings.value("no-masquerade", flag: nil) != "true",
-            setsSysctls: !noSysctls && settings.value("no-sysctls", flag: nil) != "true",
+            host: try host.options(settings),
+            flowLog: try settings.value("flow-log", flag: flowLog)
+                .map { try FlowLog($0, format: role.format(settings)) },
             statePath: role.statePath(role: "gateway", settings),
-            socketPath: role.socketPath(role: "gateway", settings)
+            socketPath: role.socketPath(role: "gateway", settings),
+            takesOver: takeover
         )
         try await GatewayDaemon(options: options, logger: logger).run()
     }

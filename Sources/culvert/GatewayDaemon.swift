@@ -18,10 +18,12 @@ struct GatewayDaemon: Sendable {
         let port: UInt16
         let metricsPort: UInt16
         let region: String?
-        let masquerades: Bool
-        let setsSysctls: Bool
+        let host: GatewayHost.Options
+        let flowLog: FlowLog?
         let statePath: String
         let socketPath: String
+        /// Whether a gateway that runs in the state folder hands over to this one.
+        let takesOver: Bool
     }
 
     private typealias Machine = Gateway::Gateway
@@ -42,64 +44,87 @@ struct GatewayDaemon: Sendable {
 
     /// Runs until SIGTERM or SIGINT, and puts the host back.
     func run() async throws {
-        let state = try StateFolder(path: options.statePath, role: "gateway")
-        defer { withExtendedLifetime(state) {} }
-        let device = try HostFacts.inWords { try TunnelDevice() }
-        try HostFacts.inWords { try device.configure() }
-        let index = device.index
+        var inheritance = try Inheritance(options, logger)
+        let device = try inheritance.takeTunnel()
+        let (interface, index) = (device.name, device.index)
+        let sockets = try inheritance.takeSockets(port: options.port)
+        let port = sockets.port
+        let happenings = Happenings<Machine.Output>()
+        let logger = logger
+        let queries = SentinelServer(logger: logger)
+        let plane = try Plane(
+            machine: inheritance.takeMachine(),
+            tunnel: device,
+            sockets: sockets,
+            onOutput: { output in
+                if case .streamAnswer(let id, let bytes) = output {
+                    queries.answer(id, bytes)
+                } else {
+                    happenings.put(output)
+                }
+            },
+            onNote: { logger.notice("\($0)") }
+        )
         var host = try GatewayHost(
-            interface: device.name,
+            interface: interface,
             index: index,
-            options: options,
+            options: options.host,
+            adopting: inheritance.takeSlot(),
             logger: logger
         )
         defer { host.restore() }
-        let happenings = Happenings<Machine.Output>()
-        let logger = logger
-        let sockets = try HostFacts.inWords {
-            try UDPSockets(preferredPort: options.port) { logger.notice("\($0)") }
-        }
-        let port = sockets.port
-        let plane = try Plane(
-            machine: Machine(wallClock: HostFacts.wallStart(), random: Kernel.randomSource()),
-            tunnel: device,
-            sockets: sockets,
-            onOutput: { happenings.put($0) },
-            onNote: { logger.notice("\($0)") }
-        )
-        try await plane.prepare { try Rehearsal.run() }
+        let upgrade = GatewayUpgrade(slot: host.copyOfLock(), logger: logger)
+        // What came meanwhile is served first.
+        if !inheritance.isThere { try await plane.prepare { try Rehearsal.run() } }
+        let state = try await inheritance.claimFolder(options.statePath)
+        defer { withExtendedLifetime(state) {} }
         let channel = ControlChannel<ToGateway>(
             token: options.token,
             mark: nil,
             lookup: lookup,
             logger: logger
         )
-        let queries = SentinelServer(logger: logger)
         let streams = RelayStreams(port: port, mark: nil, logger: logger) { id, bridge in
             await plane.handle(.relayStream(id, bridge: bridge))
         }
         defer { streams.stop() }
         await readHost(plane, index, port)
+        if options.flowLog != nil { await plane.handle(.logsFlows(true)) }
+        let notices = host.notices
         let tasks = [
             happenings.task { await talk(channel, plane, happenings) },
-            happenings.task { try await watch(channel, plane, index, port) },
-            happenings.task { try await serve(plane) },
-            happenings.task { try await metrics(plane) },
+            happenings.task { try await watch(channel, plane, happenings, index, port) },
+            happenings.task { try await serve(plane, notices) },
+            happenings.task { try await metrics(plane, notices) },
+            happenings.task { try await end(channel, plane, upgrade, happenings) },
             happenings.task {
-                await Signals.termination()
-                logger.info("stopping")
-                await plane.handle(.shutdown)
-                channel.leave()
-                try await Task.sleep(for: .seconds(2))
-                happenings.end()
+                let isGiven = try await upgrade.serve(at: GatewayUpgrade.path(options), plane)
+                if isGiven { happenings.end() }
             },
         ]
         defer { for task in tasks { task.cancel() } }
         let ending = await work(happenings, channel, plane, streams, queries, &host)
+        if upgrade.isHandedOver { return host.abandon() }
         await queries.stop()
         try? await Task.sleep(for: Self.partingTime)
         await plane.stop()
         if let ending { throw ending }
+    }
+
+    /// Waits for the end, which is no end where the service manager begins anew with what we have.
+    private func end(
+        _ channel: ControlChannel<ToGateway>,
+        _ plane: Plane,
+        _ upgrade: GatewayUpgrade,
+        _ happenings: Happenings<Machine.Output>
+    ) async throws {
+        await Signals.termination()
+        if await upgrade.leaveToManager(plane) { return happenings.end() }
+        logger.info("stopping")
+        await plane.handle(.shutdown)
+        channel.leave()
+        try await Task.sleep(for: .seconds(2))
+        happenings.end()
     }
 
     /// Does what the core asks for until the role ends.
@@ -115,7 +140,8 @@ struct GatewayDaemon: Sendable {
             switch happening {
             case .ended(let sentence): return sentence
             // A gateway's host is set up at once or not at all, on a device of its own.
-            case .retry, .networkChanged: break
+            case .retry: break
+            case .networkChanged: host.networkChanged()
             case .output(.finished): return nil
             case .output(.toPortal(let message)): channel.send(message)
             case .output(.exchange(let exchange)):
@@ -137,10 +163,13 @@ struct GatewayDaemon: Sendable {
                     for: Self.service(plane)
                 )
                 await plane.handle(.servesStreams(isServed))
-            case .output(.streamAnswer(let id, let bytes)): await queries.answer(id, bytes)
+            // Done on the loop's thread.
+            case .output(.streamAnswer): break
             case .output(.connectRelay(let relay)): streams.connect(relay)
             case .output(.disconnectRelay(let id)): streams.disconnect(id)
             case .output(.event(let event)): event.log(to: logger)
+            case .output(.flows(let records)):
+                options.flowLog?.write(records, logger) { channel.offer($0) }
             }
         }
         return nil
@@ -151,8 +180,10 @@ struct GatewayDaemon: Sendable {
         SentinelServer.Service(
             peer: .machine,
             divert: { await plane.divert($0) },
-            ask: { id, _, client, bytes in
-                await plane.handle(.streamQuery(id: id, client: client, bytes: bytes))
+            ask: { queries in
+                plane.post(
+                    queries.map { .streamQuery(id: $0.id, client: $0.remote, bytes: $0.bytes) }
+                )
             }
         )
     }
@@ -198,6 +229,7 @@ struct GatewayDaemon: Sendable {
     private func watch(
         _ channel: ControlChannel<ToGateway>,
         _ plane: Plane,
+        _ happenings: Happenings<Machine.Output>,
         _ index: UInt32,
         _ port: UInt16
     ) async throws {
@@ -207,6 +239,7 @@ struct GatewayDaemon: Sendable {
         )
         for await _ in monitor.changes {
             channel.networkChanged()
+            happenings.networkChanged()
             await readHost(plane, index, port)
         }
     }
@@ -224,28 +257,54 @@ struct GatewayDaemon: Sendable {
         )
     }
 
-    private func serve(_ plane: Plane) async throws {
+    private func serve(_ plane: Plane, _ notices: GatewayNotices) async throws {
         try await LocalServer(path: options.socketPath, logger: logger) { request in
             switch request.route {
             case "GET /api/v1/status":
-                .json(await plane.withMachine { $0.status(at: SystemClock.now()) })
+                .json(
+                    Report(
+                        status: await plane.withMachine { $0.status(at: SystemClock.now()) },
+                        notices: notices.all
+                    )
+                )
             case "GET /metrics": .text(await GatewayMetrics.text(plane))
             default: .refusal(404, "A gateway answers GET /api/v1/status and GET /metrics.")
             }
         }.run()
     }
 
-    private func metrics(_ plane: Plane) async throws {
+    private func metrics(_ plane: Plane, _ notices: GatewayNotices) async throws {
         guard options.metricsPort != 0 else { return }
         try await LocalServer(loopbackPort: Int(options.metricsPort), logger: logger) { request in
             switch request.route {
             case "GET /metrics": .text(await GatewayMetrics.text(plane))
             case "GET /healthz": .text("alive\n")
             case "GET /readyz":
-                await plane.withMachine { $0.status(at: SystemClock.now()).isPortalUp }
-                    ? .text("ready\n") : .refusal(503, "The portal is away.")
+                switch notices.obstacle {
+                case let obstacle?: .refusal(503, obstacle)
+                case nil:
+                    await plane.withMachine { $0.status(at: SystemClock.now()).isPortalUp }
+                        ? .text("ready\n") : .refusal(503, "The portal is away.")
+                }
             default: .refusal(404, "Here are /metrics, /healthz and /readyz.")
             }
         }.run()
+    }
+}
+
+extension GatewayDaemon {
+    /// How the gateway and its host are doing.
+    private struct Report: Encodable {
+        let status: Gateway::Gateway.Status
+        /// What people should know of the host, a sentence each.
+        let notices: [String]
+
+        private enum CodingKeys: CodingKey { case notices }
+
+        func encode(to encoder: any Encoder) throws {
+            try status.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(notices, forKey: .notices)
+        }
     }
 }

@@ -76,6 +76,21 @@ enum GatewayMetrics {
             status.flowsEvicted
         )
         text.counter(
+            "culvert_gateway_flows_unlogged",
+            "Ended flows that are missing in the flow log.",
+            status.counters.unlogged
+        )
+        text.counter(
+            "culvert_gateway_packets_untranslatable",
+            "Packets that the other family of addresses cannot carry.",
+            counters.untranslatable
+        )
+        text.counter(
+            "culvert_gateway_fragments_dropped",
+            "Fragments that no packet was made of.",
+            counters.fragments
+        )
+        text.counter(
             "culvert_gateway_packets_forwarded",
             "Packets to resources.",
             counters.forwarded

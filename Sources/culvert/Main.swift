@@ -67,7 +67,9 @@ struct Culvert: AsyncParsableCommand {
             ),
             CommandGroup(
                 name: "On a portal",
-                subcommands: [TokenCommand.self, ApplyCommand.self, ExportCommand.self]
+                subcommands: [
+                    TokenCommand.self, ApplyCommand.self, ExportCommand.self, DrainCommand.self,
+                ]
             ),
             CommandGroup(name: "Proof", subcommands: [LabCommand.self]),
         ]

@@ -44,15 +44,20 @@ struct RoleOptions: ParsableArguments {
             expecting: "one of \(levels)",
             Logger.Level.init(rawValue:)
         )
-        let format = try settings.value(
+        let format = try format(settings)
+        return Logger(label: role) { label in
+            StructuredLog(label: label, format: format, level: level ?? .info)
+        }
+    }
+
+    /// How lines of the log look.
+    func format(_ settings: Settings) throws -> StructuredLog.Format {
+        try settings.value(
             "log-format",
             flag: logFormat,
             expecting: "text or json",
             StructuredLog.Format.init(rawValue:)
-        )
-        return Logger(label: role) { label in
-            StructuredLog(label: label, format: format ?? .text, level: level ?? .info)
-        }
+        ) ?? .text
     }
 }
 

@@ -2,6 +2,7 @@ internal import Daemon
 internal import IP
 internal import Linux
 internal import Logging
+internal import Synchronization
 
 /// Answers DNS over TCP at the sentinels of a client, or at the tunnel addresses of a gateway.
 ///
@@ -15,21 +16,25 @@ actor SentinelServer {
         let peer: Diversion.Peer
         /// Sends them to the second tunnel device.
         let divert: @Sendable (consuming Diversion) async -> Void
-        /// Hands in query `id`, which came from `remote` to `local`.
-        let ask:
-            @Sendable (_ id: UInt64, _ local: IPAddress, _ remote: IPAddress, _ bytes: [UInt8])
-                async -> Void
+        /// Hands in queries that came together; each is answered by ``answer(_:_:)``.
+        let ask: @Sendable (_ queries: [StreamServer.Query]) -> Void
     }
 
-    /// Queries that the core has not answered, also those whose connections are gone.
-    private static let queriesUnderWay = 25_600
+    /// What answers are given to.
+    private struct Desk {
+        var server: StreamServer?
+        /// Who waits for the answer to a query that came by no connection.
+        var waiting: [UInt64: CheckedContinuation<[UInt8]?, Never>] = [:]
+        var nextIdentifier = Desk.firstIdentifier
+
+        /// Above those of all connections.
+        static let firstIdentifier: UInt64 = 1 << 63
+    }
 
     private let logger: Logger
     private let bounds: StreamServer.Bounds
+    private let desk = Mutex(Desk())
     private var addresses: [IPAddress] = []
-    private var server: StreamServer?
-    private var waiting: [UInt64: CheckedContinuation<[UInt8]?, Never>] = [:]
-    private var nextIdentifier: UInt64 = 1
 
     init(logger: Logger, bounds: StreamServer.Bounds = .init()) {
         (self.logger, self.bounds) = (logger, bounds)
@@ -40,7 +45,7 @@ actor SentinelServer {
     /// - Returns: Whether somebody listens now.
     @discardableResult
     func listen(on addresses: [IPAddress], for service: Service) async -> Bool {
-        guard addresses != self.addresses else { return server != nil }
+        guard addresses != self.addresses else { return desk.withLock { $0.server } != nil }
         stopListening()
         self.addresses = addresses
         guard !addresses.isEmpty else { return false }
@@ -51,55 +56,69 @@ actor SentinelServer {
             await service.divert(
                 Diversion(device: device, destinations: prefixes, between: service.peer)
             )
-            let server = StreamServer(bounds: bounds) { query in
-                await self.ask(query.bytes, at: query.local, from: query.remote, service)
-            }
-            self.server = server
+            let server = StreamServer(bounds: bounds, ask: service.ask)
+            desk.withLock { $0.server = server }
             for descriptor in [listener.ipv4.take()?.take(), listener.ipv6.take()?.take()] {
                 if let descriptor { try await server.listen(on: descriptor) }
             }
         } catch {
             logger.notice("\(error)")
-            server?.stop()
-            server = nil
+            closeServer()
         }
-        return server != nil
+        return desk.withLock { $0.server } != nil
     }
 
-    /// The core answered query `identifier`; nil closes its connection.
-    func answer(_ identifier: UInt64, _ bytes: [UInt8]?) {
-        waiting.removeValue(forKey: identifier)?.resume(returning: bytes)
+    /// The core answered query `identifier`; nil closes its connection. From any thread, without
+    /// waiting.
+    nonisolated func answer(_ identifier: UInt64, _ bytes: [UInt8]?) {
+        guard identifier >= Desk.firstIdentifier else {
+            desk.withLock { $0.server }?.answer(identifier, bytes)
+            return
+        }
+        desk.withLock { $0.waiting.removeValue(forKey: identifier) }?.resume(returning: bytes)
     }
 
     /// What is open and what came; nil while nobody listens.
-    var reading: StreamServer.Reading? { server?.reading }
+    var reading: StreamServer.Reading? { desk.withLock { $0.server }?.reading }
 
     /// Closes everything.
     func stop() {
         stopListening()
+        let waiting = desk.withLock { desk in
+            defer { desk.waiting = [:] }
+            return desk.waiting
+        }
         for waiter in waiting.values { waiter.resume(returning: nil) }
-        waiting = [:]
     }
 
     private func stopListening() {
-        server?.stop()
-        server = nil
+        closeServer()
         addresses = []
     }
 
-    /// Hands a query to the core, and waits for its answer; nil where there is none.
+    private func closeServer() {
+        let server = desk.withLock { desk in
+            defer { desk.server = nil }
+            return desk.server
+        }
+        server?.stop()
+    }
+
+    /// Hands a query to the core as if it came by a connection, and waits for its answer; nil where
+    /// there is none.
     func ask(
         _ bytes: [UInt8],
         at local: IPAddress,
         from remote: IPAddress,
         _ service: Service
     ) async -> [UInt8]? {
-        guard waiting.count < Self.queriesUnderWay else { return nil }
-        let identifier = nextIdentifier
-        nextIdentifier += 1
-        return await withCheckedContinuation { continuation in
-            waiting[identifier] = continuation
-            Task { await service.ask(identifier, local, remote, bytes) }
+        await withCheckedContinuation { continuation in
+            let identifier = desk.withLock { desk in
+                defer { desk.nextIdentifier += 1 }
+                desk.waiting[desk.nextIdentifier] = continuation
+                return desk.nextIdentifier
+            }
+            service.ask([.init(id: identifier, local: local, remote: remote, bytes: bytes)])
         }
     }
 }

@@ -10,7 +10,7 @@ import Testing
 
 @Suite("What the host asks and is told")
 struct HostTests {
-    @Test("a query over IPv6 is answered over IPv6, with a checksum that holds")
+    @Test("a query over IPv6 is answered over IPv6, its checksum begun")
     func overIPv6() throws {
         let world = ClientWorld()
         let server = try #require(IPAddress("2001:db8::53"))
@@ -32,14 +32,13 @@ struct HostTests {
         #expect(header.source == sentinel)
         #expect(header.destination == ClientWorld.ownIPv6)
         #expect(header.sourcePort == 53 && header.destinationPort == 999)
-        var sum = Checksum(
+        let sum = Checksum(
             pseudoHeaderOf: .udp,
             source: header.source,
             destination: header.destination,
             byteCount: answer.count - 40
         )
-        sum.add(answer.rawSpan.extracting(40..<answer.count))
-        #expect(sum.folded == 0xffff)
+        #expect(answer.rawSpan.uint16(at: 46) == sum.folded, "the kernel makes the rest")
     }
 
     @Test("other names go to the sentinel's upstream; the answer comes back to who asked")

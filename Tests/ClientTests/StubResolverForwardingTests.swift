@@ -73,7 +73,7 @@ import Testing
         let stub = try makeStub()
         var exchanges: [(UpstreamQuery, Asker, String)] = []
         for port in 0..<3 as Range<UInt16> {
-            for name in ["a.org", "b.org"] {
+            for name in ["a\(port).org", "b\(port).org"] {
                 let asker = try asker(port: port)
                 let bytes = try query(name, .a, id: 1)
                 exchanges.append((try stub.forwarded(bytes, from: asker), asker, name))

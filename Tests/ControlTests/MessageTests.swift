@@ -20,14 +20,15 @@ struct MessageTests {
             types("from-role")
                 == [
                     "hello", "relay-hello", "authorize", "release", "punch", "relay-times",
-                    "relay-report", "candidates", "grant-answer", "report", "resync",
+                    "relay-report", "candidates", "grant-answer", "report", "reach", "flows",
+                    "resync",
                 ]
         )
         #expect(
             types("to-client")
                 == [
                     "welcome", "changes", "authorized", "denied", "lease-extended", "lease-ended",
-                    "resource-changed", "gateway-candidates", "gateway-offline", "relays",
+                    "resource-changed", "gateway-candidates", "gateway-offline", "move", "relays",
                     "refusal",
                 ]
         )
@@ -68,6 +69,8 @@ struct MessageTests {
         "authorize": ["name", "withoutGateway", "standBy"],
         "grant-answer": ["code", "sentence"],
         "report": ["load"],
+        "reach": ["sentence"],
+        "flows": ["missing"],
         "denied": ["retryAfterSeconds"],
         "gateway-candidates": ["publicKey", "presharedKey"],
         "client-candidates": ["publicKey", "presharedKey"],

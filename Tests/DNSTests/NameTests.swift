@@ -52,6 +52,26 @@ import Testing
         #expect(try name("ab.c") != name(#"ab\.c"#))
     }
 
+    @Test func `RFC 4343: every byte is compared as one byte alone would be, at every place`()
+        throws
+    {
+        func folded(_ byte: UInt8) -> UInt8 { (65...90).contains(byte) ? byte + 32 : byte }
+        for place in 0..<20 {
+            for byte in UInt8.min...UInt8.max {
+                var label = (0..<20).map { UInt8(97 + $0) }
+                label[place] = byte
+                let one = try Name(labels: [label])
+                for other in [byte ^ 0x20, byte ^ 0x80, byte &+ 1, byte] {
+                    label[place] = other
+                    let two = try Name(labels: [label])
+                    let isSame = folded(byte) == folded(other)
+                    #expect((one == two) == isSame)
+                    #expect((one.hashValue == two.hashValue) == isSame)
+                }
+            }
+        }
+    }
+
     @Test func `a text read back is the same name`() throws {
         let odd = try Name(labels: [
             Array(0...62), Array(63...125), Array(126...188), [0x2e, 0x5c],

@@ -90,14 +90,31 @@ struct StreamServerTests {
         }
     }
 
+    /// A server whose queries are answered one by one.
+    private static func server(
+        _ bounds: StreamServer.Bounds = .init(),
+        _ answer: @escaping @Sendable (StreamServer.Query) async -> [UInt8]?
+    ) -> StreamServer {
+        let (stream, continuation) = AsyncStream.makeStream(of: StreamServer.Query.self)
+        let server = StreamServer(bounds: bounds) { queries in
+            for query in queries { continuation.yield(query) }
+        }
+        Task { [weak server] in
+            for await query in stream {
+                Task { server?.answer(query.id, await answer(query)) }
+            }
+        }
+        return server
+    }
+
     private static func echo(_ bounds: StreamServer.Bounds = .init()) -> StreamServer {
-        StreamServer(bounds: bounds) { $0.bytes }
+        server(bounds) { $0.bytes }
     }
 
     @Test("queries are taken one after the other, and answered as the answers come")
     func outOfOrder() async throws {
         let desk = Desk()
-        let server = StreamServer { await desk.ask($0) }
+        let server = Self.server { await desk.ask($0) }
         let port = try await server.listen(at: "127.0.0.1", port: 0)
         let connection = try await TestConnection(port: port)
         try await connection.send([0, 1, 1, 0, 1, 2, 0])
@@ -109,6 +126,32 @@ struct StreamServerTests {
         }
         server.stop()
         #expect(await connection.next() == nil)
+    }
+
+    @Test("what comes together is asked together, and is answered before the refusal behind it")
+    func together() async throws {
+        let (batches, continuation) = AsyncStream.makeStream(of: [StreamServer.Query].self)
+        let server = StreamServer { continuation.yield($0) }
+        let port = try await server.listen(at: "127.0.0.1", port: 0)
+        let connection = try await TestConnection(port: port)
+        try await connection.send([0, 1, 1, 0, 1, 2, 0, 1, 3])
+        var queries: [StreamServer.Query] = []
+        for await batch in batches {
+            queries += batch
+            if queries.count == 3 { break }
+        }
+        #expect(queries.map(\.bytes) == [[1], [2], [3]])
+        #expect(Set(queries.map(\.id)).count == 3)
+        server.answer(queries[0].id, [1])
+        server.answer(queries[2].id, [3])
+        server.answer(queries[1].id, nil)
+        // Nobody waits for these.
+        server.answer(queries[0].id &+ (1 << 40), [9])
+        #expect(await connection.next() == [1])
+        #expect(await connection.next() == [3])
+        #expect(await connection.next() == nil)
+        server.answer(queries[0].id, [1])
+        server.stop()
     }
 
     @Test("a message of 64 KiB goes both ways, and an empty one too")
@@ -126,7 +169,7 @@ struct StreamServerTests {
     @Test("who asks and then closes its half still gets the answer")
     func halfClosed() async throws {
         let desk = Desk()
-        let server = StreamServer { await desk.ask($0) }
+        let server = Self.server { await desk.ask($0) }
         let port = try await server.listen(at: "127.0.0.1", port: 0)
         let connection = try await TestConnection(port: port)
         try await connection.send([0, 1, 1, 0, 1, 2])
@@ -142,7 +185,7 @@ struct StreamServerTests {
 
     @Test("no answer closes the connection")
     func closes() async throws {
-        let server = StreamServer { _ in nil }
+        let server = Self.server { _ in nil }
         let port = try await server.listen(at: "127.0.0.1", port: 0)
         let connection = try await TestConnection(port: port)
         try await connection.send([0, 1, 1])
@@ -169,7 +212,7 @@ struct StreamServerTests {
         let desk = Desk()
         var bounds = StreamServer.Bounds()
         bounds.queriesUnderWay = 4
-        let server = StreamServer(bounds: bounds) { await desk.ask($0) }
+        let server = Self.server(bounds) { await desk.ask($0) }
         let port = try await server.listen(at: "127.0.0.1", port: 0)
         let connection = try await TestConnection(port: port)
         try await connection.send((1...10).flatMap { [0, 1, $0] })
@@ -188,7 +231,7 @@ struct StreamServerTests {
     func slow() async throws {
         var bounds = StreamServer.Bounds()
         bounds.idle = .seconds(2)
-        let server = StreamServer(bounds: bounds) { _ in [UInt8](repeating: 1, count: 60_000) }
+        let server = Self.server(bounds) { _ in [UInt8](repeating: 1, count: 60_000) }
         let port = try await server.listen(at: "127.0.0.1", port: 0)
         let connection = try await TestConnection(port: port, isReading: false)
         // More queries, all empty, than the kernel's buffers take: the rest is never written.
@@ -205,7 +248,7 @@ struct StreamServerTests {
         var bounds = StreamServer.Bounds()
         (bounds.connections, bounds.connectionsPerSource) = (8, 8)
         let desk = Desk()
-        let server = StreamServer(bounds: bounds) { await desk.ask($0) }
+        let server = Self.server(bounds) { await desk.ask($0) }
         let port = try await server.listen(at: "127.0.0.1", port: 0)
         let busy = try await TestConnection(port: port)
         try await busy.send([0, 1, 1])

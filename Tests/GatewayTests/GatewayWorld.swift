@@ -112,6 +112,20 @@ final class GatewayWorld {
         )
     }
 
+    /// Another process goes on with what this one leaves; ``change`` is what happens on the way.
+    func upgrade(_ change: (inout [UInt8]) -> Void = { _ in }) throws {
+        var state = gateway.retire(at: now)
+        settle()
+        change(&state)
+        gateway = try Gateway.resumed(
+            from: state.rawSpan,
+            wallClock: wall,
+            random: random.fork(),
+            at: now
+        )
+        say(.resolvers([Endpoint(Address.of("192.0.2.53"), port: 53)], hosts: []))
+    }
+
     func client(_ number: UInt16 = 1) -> TestClient {
         let client = TestClient(number, random.fork(), wall: wall)
         clients.append(client)

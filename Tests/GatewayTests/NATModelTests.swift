@@ -96,7 +96,7 @@ private struct SlowNAT {
     @Test func `random packets find the same flows, ports and ends as a plain list`() throws {
         for seed in Seeds.toTry(40) {
             var random = RandomSource(seed: seed)
-            var nat = NAT(flowsMax: 12)
+            var nat = NAT(flowsMax: 12, seed: 7)
             var model = SlowNAT(flowsMax: 12)
             var now = Instant.at(0)
             for step in 0..<600 {
@@ -107,7 +107,7 @@ private struct SlowNAT {
                     var bytes: [UInt8] = []
                     nat.write(to: &bytes)
                     var reader = ByteReader(bytes.rawSpan)
-                    nat = try NAT(reading: &reader, flowsMax: 12)
+                    nat = try NAT(reading: &reader, flowsMax: 12, seed: 7)
                 }
             }
         }
@@ -150,7 +150,7 @@ private struct SlowNAT {
 
 @Suite struct NATStorage {
     private static func filled() throws -> NAT {
-        var nat = NAT()
+        var nat = NAT(seed: 7)
         for port in 1...5 as ClosedRange<UInt16> {
             let key = FlowKey(
                 transport: .tcp,
@@ -169,7 +169,7 @@ private struct SlowNAT {
         var bytes: [UInt8] = []
         nat.write(to: &bytes)
         var reader = ByteReader(bytes.rawSpan)
-        let again = try NAT(reading: &reader)
+        let again = try NAT(reading: &reader, seed: 7)
         var second: [UInt8] = []
         again.write(to: &second)
         #expect(again.count == 5)
@@ -184,7 +184,7 @@ private struct SlowNAT {
             let cut = Array(bytes[..<length])
             #expect(throws: NATStorageError.truncated) {
                 var reader = ByteReader(cut.rawSpan)
-                _ = try NAT(reading: &reader)
+                _ = try NAT(reading: &reader, seed: 7)
             }
         }
     }
@@ -197,7 +197,44 @@ private struct SlowNAT {
         let doubled = Array(bytes[..<(5 + flow)]) + bytes[5..<(5 + flow)] + bytes[(5 + 2 * flow)...]
         #expect(throws: NATStorageError.malformed) {
             var reader = ByteReader(doubled.rawSpan)
-            _ = try NAT(reading: &reader)
+            _ = try NAT(reading: &reader, seed: 7)
         }
+    }
+
+    @Test func `of thousands of flows that come and go each one is found by both its keys`() throws
+    {
+        var random = RandomSource(seed: 4_711)
+        var nat = NAT(seed: random.next())
+        var there: [FlowKey: FlowKey] = [:]
+        for step in 0..<40_000 {
+            let inside = FlowKey(
+                transport: .udp,
+                sourcePort: UInt16(random.next() % 4_096) + 1,
+                destination: IPAddress(ipv4: 0x6460_0000 + UInt32(random.next() % 4)),
+                destinationPort: 53
+            )
+            let index = nat.outbound(inside, flags: [], at: .at(0))
+            #expect((index == nil) == (there[inside] == nil))
+            if let index, let outside = there[inside] {
+                #expect(nat.quotedFromOutside(outside, at: .at(0)) == index)
+                if step % 3 == 0 {
+                    nat.remove(index, .left)
+                    there[inside] = nil
+                }
+            } else {
+                let real = IPAddress(ipv4: inside.destination.ipv4 & 0x0f | 0x0a00_0000)
+                let new = try nat.open(
+                    inside,
+                    to: real,
+                    resource: 1,
+                    revision: 1,
+                    flags: [],
+                    at: .at(0)
+                )
+                there[inside] = nat[new].outside
+            }
+            #expect(nat.count == there.count)
+        }
+        #expect(there.count > 5_000)
     }
 }

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Glibc
 internal import IP
 internal import SansIO
 internal import Synchronization
@@ -22,6 +23,60 @@ extension KernelTests {
             await plane.plane.stop()
             let links = try run("ip link", in: namespace)
             #expect(!links.contains("cvlx0"), "the device goes with the loop")
+        }
+
+        @Test(
+            "datagrams to one socket go to the host together, each as it was",
+            arguments: ["10.8.0.", "fd08::"]
+        )
+        func joined(prefix: String) async throws {
+            let namespace = try NetworkNamespace()
+            let plane = try Plane(in: namespace, tunnel: true)
+            try run("ip address add 10.8.0.1/24 dev cvlx0", in: namespace)
+            try run("ip address add fd08::1/64 dev cvlx0 nodad", in: namespace)
+            let family: IPFamily = prefix.contains(":") ? .ipv6 : .ipv4
+            let host = endpoint(prefix + "1", 0)
+            let first = try make(in: namespace) { try Self.socket(family, at: host) }
+            let second = try make(in: namespace) { try Self.socket(family, at: host) }
+            // Two flows by turns: full datagrams, a smaller one, full ones again.
+            let sizes = [100, 100, 100, 40, 100, 100]
+            await plane.plane.handle(
+                .datagrams(
+                    sizes: sizes,
+                    from: endpoint(prefix + "2", 53),
+                    to: [try first.localEndpoint().endpoint, try second.localEndpoint().endpoint]
+                )
+            )
+            for received in [Self.receiveAll(from: first), Self.receiveAll(from: second)] {
+                #expect(received.map(\.count) == sizes)
+                for (index, bytes) in received.enumerated() {
+                    #expect(bytes.allSatisfy { $0 == UInt8(index) })
+                }
+            }
+            let counters = await plane.plane.counters
+            #expect(counters.tunnelDatagramsJoined == 12)
+            #expect(counters.tunnelPacketsWritten == 4, "a smaller one ends a packet")
+            await plane.plane.stop()
+        }
+
+        private static func socket(
+            _ family: IPFamily,
+            at address: Endpoint
+        ) throws -> FileDescriptor {
+            let socket = try FileDescriptor(datagrams: family)
+            try socket.bind(to: SocketAddress(address))
+            return socket
+        }
+
+        /// The payloads that wait at a socket.
+        private static func receiveAll(from socket: borrowing FileDescriptor) -> [[UInt8]] {
+            var all: [[UInt8]] = []
+            var bytes = [UInt8](repeating: 0, count: 2_000)
+            while true {
+                let count = unsafe recv(socket.raw, &bytes, bytes.count, 0)
+                guard count >= 0 else { return all }
+                all.append(Array(bytes[..<count]))
+            }
         }
 
         @Test("datagrams travel in runs both ways", arguments: ["10.9.0.", "fd09::"])

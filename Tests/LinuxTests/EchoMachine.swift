@@ -18,6 +18,9 @@ struct EchoMachine: ~Copyable, PacketMachine {
         case ask(Exchange)
         case answered(UInt64, [UInt8]?)
         case wake(after: Duration)
+        /// Sends datagrams of these sizes, each full of its number, to each of these endpoints by
+        /// turns, into the tunnel device.
+        case datagrams(sizes: [Int], from: Endpoint, to: [Endpoint])
     }
 
     enum Output: Sendable, Equatable {
@@ -137,7 +140,37 @@ struct EchoMachine: ~Copyable, PacketMachine {
         case .ask(let exchange): outputs.append(.exchange(exchange))
         case .answered(let token, let bytes): outputs.append(.answered(token, bytes))
         case .wake(let delay): wakeAt = now.advanced(by: delay)
+        case .datagrams(let sizes, let source, let endpoints):
+            for (number, size) in sizes.enumerated() {
+                for endpoint in endpoints {
+                    let payload = [UInt8](repeating: UInt8(number), count: size)
+                    Self.write(payload, from: source, to: endpoint, into: &outbox)
+                }
+            }
         }
+    }
+
+    /// Writes a datagram whose checksum the kernel makes.
+    private static func write(
+        _ payload: [UInt8],
+        from source: Endpoint,
+        to destination: Endpoint,
+        into outbox: inout Outbox
+    ) {
+        let packet = UDPHeader.packet(from: source, to: destination, payload: payload)
+        var room = outbox.reserveTunnel(packet.count)
+        room.write(packet.rawSpan, at: 0)
+        let start = packet.count - payload.count - 8
+        let sum = Checksum(
+            pseudoHeaderOf: .udp,
+            source: source.address,
+            destination: destination.address,
+            byteCount: payload.count + 8
+        )
+        room.store(sum.folded, at: start + 6)
+        var offload = Offload.none
+        (offload.needsChecksum, offload.checksumStart, offload.checksumOffset) = (true, start, 6)
+        outbox.commitTunnel(byteCount: packet.count, offload: offload)
     }
 
     mutating func advance(to now: Instant, into outbox: inout Outbox) {

@@ -15,7 +15,7 @@ extension KernelTests {
             let second = GatewayFirewall(
                 tunnelInterface: "cvlxu",
                 ranges: Self.ranges,
-                suffix: "-second"
+                number: 1
             )
             try perform(in: namespace) { () throws(NftablesError) in
                 try first.install()
@@ -24,8 +24,9 @@ extension KernelTests {
             }
             let listing = try run("nft list ruleset", in: namespace)
             for word in [
-                "table inet culvert {", "table inet culvert-second {", "masquerade",
-                "ct original zone set 17238", "established : 7440", "replied : 300",
+                "table inet culvert {", "table inet culvert-1 {", "masquerade",
+                "ct original zone set 17238", "ct original zone set 17239",
+                "established : 7440", "unreplied : 300, replied : 300",
             ] {
                 #expect(listing.contains(word), "\(word) in \(listing)")
             }
@@ -34,13 +35,13 @@ extension KernelTests {
                 try first.remove()
             }
             let rest = try run("nft list tables", in: namespace)
-            #expect(rest == "table inet culvert-second\n")
+            #expect(rest == "table inet culvert-1\n")
         }
 
         @Test("a refused table is an error in nft's words")
         func refused() throws {
             let namespace = try NetworkNamespace()
-            let bad = GatewayFirewall(tunnelInterface: "cvlxt", ranges: [], suffix: " {")
+            let bad = GatewayFirewall(tunnelInterface: "cvlxt\" {", ranges: [])
             let error: NftablesError? = try namespace.run {
                 do throws(NftablesError) {
                     try bad.install()
@@ -125,6 +126,34 @@ extension KernelTests {
                 }
             }
             #expect(try values.get() == ["1", "1", "0", "0"])
+        }
+
+        @Test("a family may leave with a fixed address")
+        func fixed() throws {
+            let egress = ["198.51.100.7", "fd09::7"].compactMap { IPAddress($0) }
+            let namespace = try NetworkNamespace()
+            let both = GatewayFirewall(
+                tunnelInterface: "cvlxt",
+                ranges: Self.ranges,
+                egress: egress
+            )
+            let one = GatewayFirewall(
+                tunnelInterface: "cvlxt",
+                ranges: Self.ranges,
+                egress: [egress[0]],
+                number: 1
+            )
+            try perform(in: namespace) { () throws(NftablesError) in
+                try both.install()
+                try one.install()
+            }
+            let chain = { (name: String) in "nft list chain inet \(name) egress" }
+            let first = try run(chain("culvert"), in: namespace)
+            #expect(first.contains("snat ip to 198.51.100.7"), "\(first)")
+            #expect(first.contains("snat ip6 to fd09::7"), "\(first)")
+            let second = try run(chain("culvert-1"), in: namespace)
+            #expect(second.contains("snat ip to 198.51.100.7"), "\(second)")
+            #expect(second.contains("ip6 saddr fd00:2021:1111::/107 masquerade"), "\(second)")
         }
 
         private func perform(

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import CLinux
 internal import Glibc
 internal import IP
 internal import SansIO

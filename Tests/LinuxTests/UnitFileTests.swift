@@ -44,6 +44,21 @@ struct UnitFileTests {
         #expect(settings["After"]?.contains("systemd-resolved.service") ?? false)
     }
 
+    @Test("the gateway's puts the host back whatever ends the process, by notes that outlive it")
+    func gatewayRestores() throws {
+        let settings = try Self.settings("gateway")
+        #expect(settings["ExecStopPost"] == "/usr/bin/culvert gateway --restore")
+        #expect(settings["RuntimeDirectory"] == "culvert")
+        #expect(settings["RuntimeDirectoryPreserve"] == "yes")
+    }
+
+    @Test("the gateway's lets a restart keep what the next process goes on with")
+    func gatewayIsUpgraded() throws {
+        let settings = try Self.settings("gateway")
+        #expect(settings["NotifyAccess"] == "main")
+        #expect(Int(settings["FileDescriptorStoreMax"] ?? "") ?? 0 >= 8)
+    }
+
     @Test("client and gateway keep what they work with", arguments: ["client", "gateway"])
     func works(role: String) throws {
         let settings = try Self.settings(role)

@@ -26,6 +26,7 @@
 
 // Requests of <linux/if_tun.h>, which are computed by macros.
 static const unsigned long culvert_TUNSETIFF = TUNSETIFF;
+static const unsigned long culvert_TUNGETIFF = TUNGETIFF;
 static const unsigned long culvert_TUNSETOFFLOAD = TUNSETOFFLOAD;
 static const unsigned long culvert_TUNSETVNETHDRSZ = TUNSETVNETHDRSZ;
 
@@ -53,6 +54,10 @@ int culvert_unshare_mounts(void);
 int culvert_bind_mount(const char *source, const char *target);
 int culvert_name_thread(const char *name);
 int culvert_memory_file(const char *name);
+int culvert_sealable_memory_file(const char *name);
+int culvert_seal(int descriptor);
+int culvert_is_sealed(int descriptor);
+int culvert_peer_user(int descriptor, unsigned int *user);
 int culvert_pipe(int *ends);
 
 // In <linux/udp.h>, which clashes with <netinet/udp.h>.

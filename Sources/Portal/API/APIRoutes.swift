@@ -40,6 +40,10 @@ struct APIRoutes {
             return try await remove(.removeGateway(id), context)
         }
         api.post("/clients/:id/verified", use: verifyClient)
+        api.post("/gateways/:id/drain", use: drain)
+        api.delete("/gateways/:id/drain") { _, context in
+            try await drain(within: nil, context)
+        }
     }
 
     private func addLists(to api: RouterGroup<PortalContext>) {
@@ -61,6 +65,12 @@ struct APIRoutes {
                 offset: offset,
                 count: count
             )
+            return try Response.json(Page(items: page.rows, total: page.total))
+        }
+        api.get("/flows") { request, _ in
+            let (offset, count) = Self.window(request)
+            let query = Form.query(of: request)["q"]
+            let page = try await portal.store.flows(matching: query, offset: offset, count: count)
             return try Response.json(Page(items: page.rows, total: page.total))
         }
         api.get("/changes") { request, _ in
@@ -163,6 +173,31 @@ struct APIRoutes {
             by: context.principal?.name ?? ""
         )
         return try Response.json(["revision": revision])
+    }
+
+    private func drain(_ request: Request, _ context: PortalContext) async throws -> Response {
+        struct Wish: Decodable { let seconds: Double? }
+        let body = try await request.body.collect(upTo: Form.Limits.byteCount)
+        var wish: Wish? = Wish(seconds: nil)
+        if body.readableBytes > 0 {
+            wish = try? JSONDecoder().decode(Wish.self, from: Data(body.readableBytesView))
+        }
+        guard let wish, (wish.seconds ?? 0) >= 0 else {
+            throw APIError.malformed("The body must be empty, or {\"seconds\": 600}.")
+        }
+        return try await drain(
+            within: wish.seconds ?? Switchboard.DrainLimits.seconds,
+            context
+        )
+    }
+
+    private func drain(within seconds: Double?, _ context: PortalContext) async throws -> Response {
+        let outcome = try await portal.switchboard.drain(
+            try context.parameters.require("id"),
+            within: seconds,
+            by: context.principal?.name ?? ""
+        )
+        return try Response.json(outcome)
     }
 
     private func remove(_ change: Change, _ context: PortalContext) async throws -> Response {

@@ -72,6 +72,8 @@ struct GatewayRow: Listed, Codable, Equatable {
     let site: String
     let isOnline: Bool
     let isDraining: Bool
+    /// Resources that it said not to reach, by name; it is passed over for them.
+    let unreached: [String]
     let clients: Int
     let software: String
     let tunnel: [IPAddress]
@@ -176,7 +178,10 @@ extension Switchboard {
                 name: gateway.name,
                 site: directory.sites[gateway.site]?.name ?? "",
                 isOnline: gateways[gateway.id] != nil,
-                isDraining: gateways[gateway.id]?.isDraining ?? false,
+                isDraining: isDraining(gateway.id),
+                unreached: reach.unreached(by: gateway.id, at: .now).compactMap {
+                    directory.resources[$0.0]?.name
+                },
                 clients: leases.clientCount(at: gateway.id),
                 software: device?.software ?? "",
                 tunnel: gateway.tunnel,

@@ -22,6 +22,9 @@ struct EnrolledDevice: Codable, Equatable, Sendable {
     var candidates: [Candidate]
     /// Whether it was connected when the portal last ran; nil means no.
     var isConnected: Bool?
+    /// Until when flows may go on at a gateway that is taken out of service; nil means that it is
+    /// not.
+    var drainEndsAt: Date?
 }
 
 /// All devices, with the look-ups of sessions.

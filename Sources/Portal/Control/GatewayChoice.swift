@@ -1,7 +1,8 @@
 internal import Control
 
-/// Which gateway of a site serves a lease: one that the client uses already, else the least loaded
-/// of its region or, where none is, of all, else any of those alike.
+/// Which gateway of a site serves a lease, among those that reach the resource: one that the client
+/// uses already, else the least loaded of its region or, where none is, of all, else any of those
+/// alike.
 enum GatewayChoice {
     /// A gateway that is connected now.
     struct Option: Equatable {
@@ -14,6 +15,8 @@ enum GatewayChoice {
         let speaksCurrent: Bool
         /// Where it stands; nil means unknown.
         let region: String?
+        /// Whether it said that it does not reach the resource.
+        var isPassedOver = false
     }
 
     /// Why there is none.
@@ -37,7 +40,10 @@ enum GatewayChoice {
         let usable = possible.filter(\.speaksCurrent)
         guard !usable.isEmpty else { throw possible.isEmpty ? .offline : .versionMismatch }
         let staying = usable.filter { !$0.isDraining }
-        let ranked = staying.isEmpty ? usable.filter { connected.contains($0.id) } : staying
+        let reaching = staying.filter { !$0.isPassedOver }
+        let leaving = usable.filter { connected.contains($0.id) }
+        // Where nobody reaches it, the fault is not a gateway's.
+        let ranked = [reaching, staying, leaving].first { !$0.isEmpty } ?? []
         for id in connected where ranked.contains(where: { $0.id == id }) { return id }
         let near = ranked.filter { region != nil && $0.region == region }
         let choice = near.isEmpty ? ranked : near

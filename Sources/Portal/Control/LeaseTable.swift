@@ -31,7 +31,10 @@ struct LeaseRecord: Codable, Equatable, Sendable {
 struct LeaseTable {
     private var leases: [LeaseID: LeaseRecord] = [:]
     private var idsByClient: [ClientID: [LeaseID]] = [:]
-    private var idsByGateway: [GatewayID: [LeaseID]] = [:]
+    /// With the order in which they came.
+    private var idsByGateway: [GatewayID: [LeaseID: UInt64]] = [:]
+    private var countByClient: [GatewayID: [ClientID: Int]] = [:]
+    private var addedCount: UInt64 = 0
     /// Nothing is due before.
     private(set) var nextReview = Date.distantFuture
 
@@ -46,12 +49,12 @@ struct LeaseTable {
 
     /// Leases at a gateway, oldest first.
     func leases(at gateway: GatewayID) -> [LeaseRecord] {
-        (idsByGateway[gateway] ?? []).compactMap { leases[$0] }
+        (idsByGateway[gateway] ?? [:]).sorted { $0.value < $1.value }.compactMap { leases[$0.key] }
     }
 
     /// Clients that hold a lease at `gateway`.
     func clientCount(at gateway: GatewayID) -> Int {
-        Set((idsByGateway[gateway] ?? []).compactMap { leases[$0]?.client }).count
+        countByClient[gateway]?.count ?? 0
     }
 
     /// The live lease of a client for a resource through a gateway.
@@ -77,7 +80,9 @@ struct LeaseTable {
     mutating func upsert(_ lease: LeaseRecord) {
         if leases.updateValue(lease, forKey: lease.id) == nil {
             idsByClient[lease.client, default: []].append(lease.id)
-            idsByGateway[lease.gateway, default: []].append(lease.id)
+            addedCount += 1
+            idsByGateway[lease.gateway, default: [:]][lease.id] = addedCount
+            countByClient[lease.gateway, default: [:]][lease.client, default: 0] += 1
         }
         nextReview = min(nextReview, lease.reviewAt)
     }
@@ -87,7 +92,9 @@ struct LeaseTable {
     mutating func remove(_ id: LeaseID) -> LeaseRecord? {
         guard let lease = leases.removeValue(forKey: id) else { return nil }
         idsByClient[lease.client]?.removeAll { $0 == id }
-        idsByGateway[lease.gateway]?.removeAll { $0 == id }
+        idsByGateway[lease.gateway]?[id] = nil
+        let count = countByClient[lease.gateway]?[lease.client] ?? 0
+        countByClient[lease.gateway]?[lease.client] = count > 1 ? count - 1 : nil
         if idsByClient[lease.client]?.isEmpty == true { idsByClient[lease.client] = nil }
         if idsByGateway[lease.gateway]?.isEmpty == true { idsByGateway[lease.gateway] = nil }
         return lease

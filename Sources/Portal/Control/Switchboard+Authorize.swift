@@ -100,17 +100,8 @@ extension Switchboard {
         let preferred =
             request.connected.filter(holders.contains) + inUse.reversed() + holders
             + request.connected + held.map(\.gateway)
-        let options = gateways.values.filter { $0.site == site }.map { gateway in
-            GatewayChoice.Option(
-                id: gateway.id,
-                clientCount: leases.clientCount(at: gateway.id),
-                isDraining: gateway.isDraining,
-                speaksCurrent: gateway.version >= .current,
-                region: gateway.region
-            )
-        }
         let chosen = try GatewayChoice.choose(
-            among: options.sorted { $0.id < $1.id },
+            among: options(at: site, for: request.resource, at: .now),
             connected: preferred,
             without: excluded,
             near: clients[id]?.region,

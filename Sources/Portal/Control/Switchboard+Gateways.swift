@@ -64,7 +64,9 @@ extension Switchboard {
         // What was not extended while it was away is now.
         review(leases.leases(at: id))
         gatewayReturned(id)
+        reach.forget(id)
         showSite(entry.site)
+        moveDraining(at: entry.site)
     }
 
     /// Tells a gateway everything it must know; it forgets every lease that is not in it.
@@ -215,7 +217,9 @@ extension Switchboard {
                 publicKey: publicKey,
                 presharedKey: keys.key(client: publicKey, gateway: gateway.publicKey),
                 tunnel: client.tunnel,
-                candidates: candidates
+                candidates: candidates,
+                device: client.name,
+                person: directory.actors[client.actor]?.name
             ),
             name: lease.name,
             proxies: lease.proxies

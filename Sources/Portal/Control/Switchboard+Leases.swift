@@ -4,10 +4,26 @@ internal import Policy
 
 /// Leases: extended while they stay permitted, ended at once when they do not.
 extension Switchboard {
-    /// Decides leases again: extends, passes them to another policy, or ends them.
+    /// Why leases at one gateway end, all in one message.
+    private struct Ending: Hashable {
+        let gateway: GatewayID
+        let code: Refusal.Code
+        let sentence: String
+    }
+
+    /// Decides leases again: extends, passes them to another policy, or ends them; gateways hear of
+    /// those that end before anything else is done.
     func review(_ records: [LeaseRecord], at now: Date = .now) {
+        var ended: [Ending: [LeaseRecord]] = [:]
+        var order: [Ending] = []
+        func end(_ lease: LeaseRecord, _ code: Refusal.Code, _ sentence: String) {
+            let ending = Ending(gateway: lease.gateway, code: code, sentence: sentence)
+            if ended[ending] == nil { order.append(ending) }
+            ended[ending, default: []].append(lease)
+        }
+        var kept: [(lease: LeaseRecord, permit: Permit)] = []
         for record in records {
-            guard var lease = leases[record.id] else { continue }
+            guard let lease = leases[record.id] else { continue }
             let context = context(for: lease.client, at: now)
             let decision = directory.decide(
                 client: lease.client,
@@ -32,10 +48,33 @@ extension Switchboard {
                 end(lease, .expired, "The lease ran out while its client was away.")
                 continue
             }
+            kept.append((lease, permit))
+        }
+        for ending in order { revoke((ended[ending] ?? []).map(\.id), ending) }
+        for ending in order {
+            for lease in ended[ending] ?? [] {
+                self.end(lease, ending.code, ending.sentence, tellGateway: false)
+            }
+        }
+        for (record, permit) in kept {
+            var lease = record
             let oldEnd = lease.endsAt
             renew(&lease, by: permit, at: now)
             keep(lease)
             if abs(lease.endsAt.timeIntervalSince(oldEnd)) >= 1 { tellEnd(of: lease, at: now) }
+        }
+    }
+
+    private func revoke(_ leases: [LeaseID], _ ending: Ending) {
+        guard let gateway = gateways[ending.gateway] else { return }
+        for start in stride(from: 0, to: leases.count, by: Limits.revokedAtOnce) {
+            let part = Array(leases[start..<min(start + Limits.revokedAtOnce, leases.count)])
+            let revoke = ToGateway.Revoke(
+                leases: part,
+                code: ending.code.rawValue,
+                sentence: ending.sentence
+            )
+            send(.revoke(revoke), to: gateway)
         }
     }
 
@@ -157,7 +196,7 @@ extension Switchboard {
         sweepAt = .distantFuture
         let now = Date.now
         review(leases.due(at: now), at: now)
-        var next = leases.nextReview
+        var next = min(leases.nextReview, endDrains(at: now) ?? .distantFuture)
         for id in clients.keys.sorted() {
             let denied = clients[id]?.denied ?? [:]
             for resource in denied.keys.sorted() {

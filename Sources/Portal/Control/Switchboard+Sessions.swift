@@ -56,7 +56,7 @@ extension Switchboard {
         case .punch(let punch): pass(punch, from: id)
         case .release(let release): take(release, from: id)
         case .relayTimes(let times): take(times, from: id.text)
-        case .hello, .relayHello, .unknown, .grantAnswer, .report, .relayReport:
+        case .hello, .relayHello, .unknown, .grantAnswer, .report, .reach, .flows, .relayReport:
             refuse(message, on: connection)
         }
     }
@@ -71,6 +71,8 @@ extension Switchboard {
         case .resync: welcome(id)
         case .grantAnswer(let answer): take(answer, from: id)
         case .report(let report): take(report, from: id)
+        case .reach(let reach): take(reach, from: id)
+        case .flows(let flows): take(flows, from: id)
         case .relayTimes(let times): take(times, from: id.text)
         case .hello, .relayHello, .unknown, .authorize, .punch, .release, .relayReport:
             refuse(message, on: connection)

@@ -33,6 +33,10 @@ actor Switchboard {
         /// Connections for each second that somebody is told to wait, so that they do not all come
         /// back at once.
         static let returnsPerSecond = 100
+        /// Leases that one message to a gateway ends.
+        static let revokedAtOnce = 4_096
+        /// Characters of what a gateway says of a resource.
+        static let sentenceCount = 256
     }
 
     /// What a switchboard starts from.
@@ -97,6 +101,7 @@ actor Switchboard {
     var arriving: Set<String> = []
     var sitesShownOnline: Set<SiteID> = []
     var gatewayReturn: GatewayReturn
+    var reach = ReachTable()
     var zones = ZoneTable()
     var random = SystemRandomNumberGenerator()
     var isStopping = false

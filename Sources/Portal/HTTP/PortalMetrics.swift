@@ -6,7 +6,7 @@ final class PortalMetrics: Sendable {
     enum Counter: Int, CaseIterable, Sendable {
         case allowed, denied, sessions, malformedMessages, versionMismatches, refusedTokens
         case changes, laggingConnections, leasesEnded, leasesExtended, signInFailures, requests
-        case failedRequests, refusedPunches, shedConnections
+        case failedRequests, refusedPunches, shedConnections, unreached, flows, missingFlows
 
         fileprivate var text: (name: String, labels: String, help: String) {
             switch self {
@@ -30,13 +30,20 @@ final class PortalMetrics: Sendable {
                 ("refused_punches_total", "", "Requests to be probed that were not passed on.")
             case .shedConnections:
                 ("shed_connections_total", "", "Connections that were told to wait.")
+            case .unreached:
+                ("unreached_total", "", "Times that a gateway said it does not reach a resource.")
+            case .flows: ("flows_total", "{outcome=\"kept\"}", "Ended flows told by gateways.")
+            case .missingFlows:
+                ("flows_total", "{outcome=\"missing\"}", "Ended flows told by gateways.")
             }
         }
     }
 
     private let counts = Mutex([UInt64](repeating: 0, count: Counter.allCases.count))
 
-    func count(_ counter: Counter) { counts.withLock { $0[counter.rawValue] += 1 } }
+    func count(_ counter: Counter, by number: UInt64 = 1) {
+        counts.withLock { $0[counter.rawValue] &+= number }
+    }
 
     subscript(counter: Counter) -> UInt64 { counts.withLock { $0[counter.rawValue] } }
 

@@ -7,6 +7,9 @@ enum Schema {
         migrator.registerMigration("1") { database in
             for table in version1 { try database.execute(sql: table) }
         }
+        migrator.registerMigration("2") { database in
+            for table in version2 { try database.execute(sql: table) }
+        }
         return migrator
     }
 
@@ -93,5 +96,17 @@ enum Schema {
         )
         """,
         "CREATE INDEX activityAt ON activity (at)",
+    ]
+
+    private static let version2 = [
+        // Flows that ended at gateways; the oldest go.
+        """
+        CREATE TABLE flow (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            at REAL NOT NULL,
+            json TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX flowAt ON flow (at)",
     ]
 }

@@ -19,7 +19,7 @@ final class Store: Sendable {
     }
 
     /// The schema that this version reads and writes.
-    static let schemaVersion = 1
+    static let schemaVersion = 2
 
     private let queue: DatabaseQueue
     /// Where the file lies; for messages.

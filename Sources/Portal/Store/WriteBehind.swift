@@ -17,6 +17,8 @@ final class WriteBehind: Sendable {
         static let retryDelay = Duration.seconds(1)
         /// Entries of activity that wait while the disk refuses; the oldest go first.
         static let activityCount = 10_000
+        /// Ended flows that wait to be written; more are counted and forgotten.
+        static let flowCount = 10_000
     }
 
     private struct Batch: Sendable {
@@ -24,14 +26,18 @@ final class WriteBehind: Sendable {
         var leases: [LeaseID: LeaseRecord?] = [:]
         var devices: [String: EnrolledDevice] = [:]
         var activities: [Activity] = []
+        var flows: [KeptFlow] = []
 
-        var isEmpty: Bool { leases.isEmpty && devices.isEmpty && activities.isEmpty }
+        var isEmpty: Bool {
+            leases.isEmpty && devices.isEmpty && activities.isEmpty && flows.isEmpty
+        }
 
         /// Puts back what was not written; what came since is newer.
         mutating func restore(_ older: Batch) {
             leases.merge(older.leases) { newer, _ in newer }
             devices.merge(older.devices) { newer, _ in newer }
             activities.insert(contentsOf: older.activities, at: 0)
+            flows.insert(contentsOf: older.flows, at: 0)
         }
     }
 
@@ -59,6 +65,19 @@ final class WriteBehind: Sendable {
             }
             batch.activities.append(activity)
         }
+    }
+
+    /// Keeps as many of `flows` as there is room for.
+    ///
+    /// - Returns: How many there was none for.
+    func save(_ flows: [KeptFlow]) -> Int {
+        var missing = 0
+        add { batch in
+            let room = max(0, Limits.flowCount - batch.flows.count)
+            batch.flows += flows.prefix(room)
+            missing = max(0, flows.count - room)
+        }
+        return missing
     }
 
     /// Writes whenever something waits, until `finish()` or the task is cancelled, and then the
@@ -114,6 +133,12 @@ final class WriteBehind: Sendable {
             try database.execute(
                 sql: "INSERT INTO activity (at, actor, json) VALUES (?, ?, ?)",
                 arguments: [activity.at, activity.actor, try Store.json(activity)]
+            )
+        }
+        for flow in batch.flows {
+            try database.execute(
+                sql: "INSERT INTO flow (at, json) VALUES (?, ?)",
+                arguments: [flow.at, try Store.json(flow)]
             )
         }
     }

@@ -6,7 +6,9 @@ enum ActivityPages {
         {{<layout}}{{$content}}
         <div class="head"><div><h1>Activity</h1><p>{{about}}</p></div></div>
         <nav class="tabs" aria-label="Kinds of activity">
-        <a href="/activity"{{^isChanges}} aria-current="page"{{/isChanges}}>Who reached what</a>
+        <a href="/activity"{{#isReached}} aria-current="page"{{/isReached}}>Who reached what</a>
+        <a href="/activity/flows"{{#isFlows}} aria-current="page"{{/isFlows}}>Which connections \
+        ended</a>
         <a href="/activity/changes"{{#isChanges}} aria-current="page"{{/isChanges}}>Who changed \
         what</a>
         </nav>

@@ -8,6 +8,7 @@ struct ActivityRoutes {
     func add(to pages: RouterGroup<PortalContext>) {
         pages.get("/activity", use: reached)
         pages.get("/activity/changes", use: changed)
+        pages.get("/activity/flows", use: flowed)
     }
 
     private func reached(_ request: Request, _ context: PortalContext) async throws -> Response {
@@ -22,7 +23,7 @@ struct ActivityRoutes {
             [
                 "about": "Each time somebody was let in, or was not; kept for "
                     + "\(Int(Store.ActivityLimits.dayCount)) days.",
-                "isChanges": false,
+                "isReached": true,
                 "emptySentence": "As soon as a client asks to reach a resource, it stands here.",
                 "headings": ["When", "Who", "What"],
                 "rows": page.rows.map(\.values),
@@ -31,6 +32,33 @@ struct ActivityRoutes {
                     found: page.total,
                     all: all,
                     hint: "Person, device, resource"
+                ),
+            ]
+        )
+    }
+
+    private func flowed(_ request: Request, _ context: PortalContext) async throws -> Response {
+        let list = PageList(request, columns: [])
+        let (text, offset, count) = list.window
+        let page = try await portal.store.flows(matching: text, offset: offset, count: count)
+        let frame = try await portal.frame("/activity", request, context)
+        let all = text.isEmpty ? page.total : max(page.total, 1)
+        return frame.response(
+            "activity",
+            title: "Which connections ended",
+            [
+                "about": "What passed gateways that run with --flow-log portal; the last "
+                    + "\(Store.FlowLimits.count) of \(Int(Store.FlowLimits.dayCount)) days.",
+                "isFlows": true,
+                "emptySentence": "Start a gateway with --flow-log portal, and each connection "
+                    + "stands here when it has ended.",
+                "headings": ["When", "Who", "What"],
+                "rows": page.rows.map(\.values),
+                "list": list.values(
+                    shown: page.rows.count,
+                    found: page.total,
+                    all: all,
+                    hint: "Person, device, resource, address"
                 ),
             ]
         )
@@ -78,6 +106,29 @@ extension Activity {
             "detail": [sentence, way, place].compactMap(\.self).joined(separator: " · "),
         ]
         return all.present
+    }
+}
+
+extension KeptFlow {
+    fileprivate var values: [String: Any] {
+        let end = Date(timeIntervalSince1970: endedAt)
+        let target = name.map { "\(resource) (\($0))" } ?? resource
+        let seconds = String(format: "%.1f s", max(0, endedAt - startedAt))
+        let traffic = "\(Self.size(bytesOut)) out, \(Self.size(bytesIn)) in"
+        let all: [String: Any?] = [
+            "time": end.formatted(.iso8601),
+            "when": PageTime.exact(end),
+            "who": person.isEmpty ? device : "\(person) · \(device)",
+            "what": target,
+            "detail": [
+                "\(transport) to \(real)", traffic, seconds, "through \(gateway)", why,
+            ].joined(separator: " · "),
+        ]
+        return all.present
+    }
+
+    private static func size(_ bytes: UInt64) -> String {
+        Int64(clamping: bytes).formatted(.byteCount(style: .binary))
     }
 }
 

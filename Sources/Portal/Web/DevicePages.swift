@@ -47,13 +47,18 @@ enum DevicePages {
         <section class="card"><h2>{{name}} <span class="pill {{level}}">{{word}}</span></h2>
         {{#hasGateways}}<div class="sheet"><table><thead><tr><th scope="col">Gateway</th>
         <th scope="col">State</th><th scope="col">Clients</th><th scope="col">Tunnel \
-        addresses</th></tr>
+        addresses</th><th scope="col">Service</th></tr>
         </thead><tbody>
         {{#gateways}}<tr><th scope="row">{{name}}<br><span class="small \
         muted">{{software}}</span></th>
         <td data-label="State"><span class="pill {{level}}">{{word}}</span> \
-        <span class="small muted">{{seen}}</span></td><td data-label="Clients">{{clients}}</td>
-        <td data-label="Addresses"><code>{{tunnel}}</code></td></tr>{{/gateways}}
+        <span class="small muted">{{seen}}</span>\
+        {{#unreached}}<br><span class="small">does not reach {{unreached}}</span>{{/unreached}}\
+        </td><td data-label="Clients">{{clients}}</td>
+        <td data-label="Addresses"><code>{{tunnel}}</code></td>
+        <td data-label="Service"><form method="post" action="{{drainAction}}">{{>csrf}}\
+        <button class="button small">{{drainLabel}}<span class="visually-hidden"> {{name}}\
+        </span></button></form></td></tr>{{/gateways}}
         </tbody></table></div>{{/hasGateways}}
         {{^hasGateways}}<p class="muted">No gateway has connected yet. Make a token, and start \
         one with \

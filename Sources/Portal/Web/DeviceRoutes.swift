@@ -14,6 +14,12 @@ struct DeviceRoutes {
         pages.post("/clients/:id/verify", use: verify)
         pages.get("/sites") { request, context in try await sites(request, context) }
         pages.post("/sites", use: makeSite)
+        pages.post("/gateways/:id/drain") { request, context in
+            try await drain(Switchboard.DrainLimits.seconds, request, context)
+        }
+        pages.post("/gateways/:id/undrain") { request, context in
+            try await drain(nil, request, context)
+        }
         pages.get("/tokens") { request, context in try await tokens(request, context) }
         pages.post("/tokens", use: makeToken)
         pages.post("/tokens/:id/revoke", use: revokeToken)
@@ -82,6 +88,20 @@ struct DeviceRoutes {
         } catch let error as ChangeError {
             return try await sites(request, context, value: name, fault: error.sentence)
         }
+    }
+
+    private func drain(
+        _ seconds: Double?,
+        _ request: Request,
+        _ context: PortalContext
+    ) async throws -> Response {
+        _ = try await Form.read(request, context)
+        _ = try await portal.switchboard.drain(
+            try context.parameters.require("id"),
+            within: seconds,
+            by: context.principal?.name ?? ""
+        )
+        return .seeOther("/sites?done=\(seconds == nil ? "undrained" : "drained")")
     }
 
     private func tokens(
@@ -162,6 +182,11 @@ extension SiteRow {
                         ? gateway.isDraining ? "draining" : "online" : "offline",
                     "seen": gateway.isOnline ? nil : gateway.lastSeen.map { PageTime.ago($0) },
                     "clients": gateway.clients,
+                    "unreached": gateway.unreached.isEmpty
+                        ? nil : gateway.unreached.joined(separator: ", "),
+                    "drainAction": "/gateways/\(gateway.id)/"
+                        + (gateway.isDraining ? "undrain" : "drain"),
+                    "drainLabel": gateway.isDraining ? "Take back" : "Drain",
                     "tunnel": gateway.tunnel.map(\.description).joined(separator: " "),
                 ]
                 return all.present

@@ -47,6 +47,8 @@ enum Notices {
     private static let sentences = [
         "created": "Created.", "saved": "Saved.", "deleted": "Deleted.",
         "verified": "The device counts as verified.",
+        "drained": "The gateway takes nobody new; its clients move as their connections end.",
+        "undrained": "The gateway takes new clients again.",
         "unverified": "The device does not count as verified any more.",
         "revoked": "The token was revoked; what it had opened is closed.",
     ]

@@ -14,7 +14,7 @@ internal import SansIO
 final class Crowd: @unchecked Sendable {
     let queue = DispatchQueue(label: "crowd")
     private let own: IPAddress
-    private let target: IPAddress
+    private let targets: [IPAddress]
     private var members: [Member] = []
     fileprivate var outbox = Outbox(byteCount: 1 << 16)
     fileprivate var batch = Batch(byteCount: 1 << 16)
@@ -22,7 +22,7 @@ final class Crowd: @unchecked Sendable {
     fileprivate var sent = DatagramCounts()
     fileprivate var received = DatagramCounts()
 
-    init(own: IPAddress, target: IPAddress) { (self.own, self.target) = (own, target) }
+    init(own: IPAddress, targets: [IPAddress]) { (self.own, self.targets) = (own, targets) }
 
     /// One line: clients with a tunnel, datagrams so far by kind.
     var summary: String {
@@ -31,7 +31,7 @@ final class Crowd: @unchecked Sendable {
 
     /// Adds a client, which connects at once.
     func add(_ name: String, _ token: Token) throws {
-        let member = try Member(members.count, name, token, own: own, target: target, crowd: self)
+        let member = try Member(members.count, name, token, own: own, targets: targets, crowd: self)
         members.append(member)
         member.start()
     }
@@ -63,7 +63,7 @@ private final class Member: @unchecked Sendable {
     private let number: Int
     private let name: String
     private let own: IPAddress
-    private let target: IPAddress
+    private let targets: [IPAddress]
     private unowned let crowd: Crowd
     private var machine: Client::Client
     private let descriptor: Int32
@@ -78,10 +78,10 @@ private final class Member: @unchecked Sendable {
         _ name: String,
         _ token: Token,
         own: IPAddress,
-        target: IPAddress,
+        targets: [IPAddress],
         crowd: Crowd
     ) throws {
-        (self.number, self.name, self.own, self.target) = (number, name, own, target)
+        (self.number, self.name, self.own, self.targets) = (number, name, own, targets)
         self.crowd = crowd
         machine = Client::Client(wallClock: HostFacts.wallStart(), random: Kernel.randomSource())
         (descriptor, port) = try Self.socket()
@@ -132,18 +132,20 @@ private final class Member: @unchecked Sendable {
         settle()
     }
 
-    /// One echo request until there is a tunnel: what makes the client ask for one.
+    /// Echo requests until there is a tunnel: what makes the client ask for one.
     private func ping() {
         guard let tunnel, !crowd.connected.contains(number) else { return }
-        let packet = Self.echoRequest(from: tunnel, to: target)
-        Self.fill(&crowd.batch, with: packet)
-        _ = machine.receive(
-            crowd.batch,
-            from: .tunnel,
-            at: SystemClock.now(),
-            into: &crowd.outbox
-        )
-        settle()
+        for target in targets {
+            let packet = Self.echoRequest(from: tunnel, to: target)
+            Self.fill(&crowd.batch, with: packet)
+            _ = machine.receive(
+                crowd.batch,
+                from: .tunnel,
+                at: SystemClock.now(),
+                into: &crowd.outbox
+            )
+            settle()
+        }
     }
 
     private func read() {

@@ -22,11 +22,14 @@ struct CrowdCommand: AsyncParsableCommand {
     var count = 1_000
     @Option(help: "The host's address, told as their candidate.")
     var address: String
-    @Option(help: "What each sends one ping to.")
+    @Option(help: "What each sends one ping to; several with commas.")
     var target: String
 
     func run() async throws {
-        guard let own = IPAddress(address), let target = IPAddress(target), target.isIPv4 else {
+        let targets = target.split(separator: ",").map { IPAddress(String($0)) }
+        guard let own = IPAddress(address), !targets.isEmpty,
+            targets.allSatisfy({ $0?.isIPv4 == true })
+        else {
             throw Sentence("--address and --target are IPv4 addresses.", exit: .usedWrongly)
         }
         let tokens = try tokenFile.map {
@@ -36,7 +39,7 @@ struct CrowdCommand: AsyncParsableCommand {
             throw Sentence("\(count) clients need \((count + 249) / 250) tokens.")
         }
         _ = Kernel.raiseDescriptorLimit(to: 4 * count + 100)
-        let crowd = Crowd(own: own, target: target)
+        let crowd = Crowd(own: own, targets: targets.compactMap { $0 })
         for number in 0..<count { try crowd.add("crowd\(number)", tokens[number / 250]) }
         let report = DispatchSource.makeTimerSource(queue: crowd.queue)
         report.schedule(deadline: .now(), repeating: 1)

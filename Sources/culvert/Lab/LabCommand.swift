@@ -17,12 +17,16 @@ struct LabCommand: AsyncParsableCommand {
               culvert lab down
               culvert lab run nat-gateway relay-killed
               culvert lab dns tools hostile
+              culvert lab translate
+              culvert lab sites unreached
               culvert lab bench tunnel
             """,
         subcommands: [
             DemoCommand.self, LabUpCommand.self, LabExecCommand.self, LabDownCommand.self,
-            LabRunCommand.self, LabDNSCommand.self, BenchCommand.self, TunnelCommand.self,
-            LabDelayCommand.self,
+            LabRunCommand.self, LabDNSCommand.self, LabSitesCommand.self,
+            LabFamiliesCommand.self, LabTaygaCommand.self, BenchCommand.self,
+            TunnelCommand.self,
+            LabDelayCommand.self, NAT64Command.self,
             CrowdCommand.self,
         ]
     )
@@ -76,10 +80,10 @@ struct BenchCommand: ParsableCommand {
 
     /// What there is to measure.
     enum Bench: String, ExpressibleByArgument, CaseIterable {
-        case tunnel, setup, dns, idle
+        case tunnel, setup, dns, idle, nat, nat64, revocation
     }
 
-    @Argument(help: "Which one (default: all but idle, which takes eleven minutes).")
+    @Argument(help: "Which one (default: tunnel, setup, dns, nat64 and nat).")
     var only: Bench?
 
     @Option(help: "Alternating runs of each.")
@@ -94,10 +98,13 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Clients of idle.")
     var clients = 1_000
 
+    @Option(help: "Leases beside the one that revocation ends.")
+    var leases = 10_000
+
     func run() throws {
         let executable = try Executable.path()
         do {
-            for bench in only.map({ [$0] }) ?? [.tunnel, .setup, .dns] {
+            for bench in only.map({ [$0] }) ?? [.tunnel, .setup, .dns, .nat64, .nat] {
                 switch bench {
                 case .tunnel:
                     try TunnelBench(executable: executable, runs: runs, seconds: seconds)
@@ -106,6 +113,13 @@ struct BenchCommand: ParsableCommand {
                     try SetupBench(executable: executable, runs: runs).run { LabCommand.say($0) }
                 case .dns:
                     try DNSBench(executable: executable, runs: runs, seconds: min(seconds, 2))
+                        .run { LabCommand.say($0) }
+                case .revocation:
+                    try RevocationBench(executable: executable, runs: 20 * runs, leases: leases)
+                        .run { LabCommand.say($0) }
+                case .nat: try NATBench.run(LabCommand.say)
+                case .nat64:
+                    try NAT64Bench(executable: executable, runs: runs, seconds: min(seconds, 3))
                         .run { LabCommand.say($0) }
                 case .idle:
                     try IdleBench(executable: executable, clients: clients, minutes: minutes)

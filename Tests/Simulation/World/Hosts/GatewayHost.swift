@@ -139,7 +139,7 @@ final class GatewayHost {
             onExchange(exchange) { [weak running] bytes in
                 running?.handle(.exchangeAnswered(token: exchange.token, bytes: bytes))
             }
-        case .configure, .streamAnswer: break
+        case .configure, .streamAnswer, .flows: break
         case .connectRelay(let relay): bridges.connect(relay)
         case .disconnectRelay(let relay): bridges.disconnect(relay)
         case .event(let event): world.note("\(id): \(event)")

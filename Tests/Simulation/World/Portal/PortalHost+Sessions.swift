@@ -20,7 +20,7 @@ extension PortalHost {
                 guard let place = leases.firstIndex(where: { $0.id == id }) else { continue }
                 end(place, "released", "The client needs it no longer.")
             }
-        case .grantAnswer, .report, .relayHello, .relayReport, .unknown:
+        case .grantAnswer, .report, .reach, .flows, .relayHello, .relayReport, .unknown:
             world.fail("a client sent \(message.type)")
         }
     }
@@ -63,7 +63,7 @@ extension PortalHost {
                 "The gateway does not serve this.",
                 isTold: false
             )
-        case .report, .relayTimes: break
+        case .report, .reach, .flows, .relayTimes: break
         case .authorize, .punch, .release, .relayHello, .relayReport, .unknown:
             world.fail("a gateway sent \(message.type)")
         }

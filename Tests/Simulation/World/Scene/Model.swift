@@ -150,8 +150,8 @@ final class Model {
             let all = scene.siteNames[name].compactMap(\.address)
             if all.isEmpty { return .unreachable }
             addresses = all.filter { $0.family == target.family }
-            // Translation between the families may be there or not.
-            if addresses.isEmpty { return [.unreachable, .roundTrip, .closedPort] }
+            // A family that the name lacks is served by the other one.
+            if addresses.isEmpty { addresses = all }
         }
         guard let first = addresses.first, let server = scene.server(at: first) else {
             return [.nothing, .unreachable]
