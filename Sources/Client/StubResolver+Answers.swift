@@ -38,7 +38,7 @@ extension StubResolver {
     }
 
     /// A question is not under way any more, and nobody can join it.
-    private mutating func forgetAsked(_ entry: InFlight) {
+    mutating func forgetAsked(_ entry: InFlight) {
         guard let key = entry.key, let last = asked[key],
             inFlight.content(of: last.token) == nil
         else { return }

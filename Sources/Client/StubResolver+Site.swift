@@ -46,7 +46,12 @@ extension StubResolver {
         error: ExtendedError,
         at now: Instant
     ) -> Reply? {
-        inFlight.remove(token).flatMap { Self.failure($0, error) }
+        guard let entry = inFlight.remove(token) else { return nil }
+        forgetAsked(entry)
+        for follower in entry.followers {
+            if let other = Self.failure(entry.following(follower), error) { replies.append(other) }
+        }
+        return Self.failure(entry, error)
     }
 }
 
