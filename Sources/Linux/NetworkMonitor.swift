@@ -115,34 +115,11 @@ private struct Watch: ~Copyable, Sendable {
 
     /// A socket that the kernel tells of changes.
     private static func openNetlink() throws(SystemError) -> FileDescriptor {
-        let netlink = try FileDescriptor(
-            socket: AF_NETLINK,
-            type: Int32(SOCK_RAW.rawValue) | Int32(SOCK_NONBLOCK.rawValue),
-            protocol: NETLINK_ROUTE
-        )
-        // Without a number of its own the socket is passed over by what the kernel itself tells.
-        var address = sockaddr_nl()
-        address.nl_family = sa_family_t(AF_NETLINK)
-        let byteCount = socklen_t(MemoryLayout<sockaddr_nl>.size)
-        try SystemError.check("bind netlink") {
-            unsafe withUnsafePointer(to: address) { pointer in
-                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe bind(netlink.raw, $0, byteCount)
-                }
-            }
-        }
         let groups = [
             RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
             RTNLGRP_IPV6_ROUTE,
         ]
-        for group in groups {
-            try netlink.setOption(
-                culvert_SOL_NETLINK,
-                NETLINK_ADD_MEMBERSHIP,
-                Int32(group.rawValue)
-            )
-        }
-        return netlink
+        return try FileDescriptor(netlink: NETLINK_ROUTE, groups: groups.map { Int32($0.rawValue) })
     }
 
     /// Returns after a burst of changes; nothing when the monitor was stopped.

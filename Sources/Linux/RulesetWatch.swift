@@ -31,24 +31,7 @@ struct RulesetWatch: ~Copyable, Sendable {
 
     /// - Throws: ``SystemError`` when the kernel has no such socket to give.
     init() throws(SystemError) {
-        let netlink = try FileDescriptor(
-            socket: AF_NETLINK,
-            type: Int32(SOCK_RAW.rawValue) | Int32(SOCK_NONBLOCK.rawValue),
-            protocol: NETLINK_NETFILTER
-        )
-        // Without a number of its own it would be passed over.
-        var address = sockaddr_nl()
-        address.nl_family = sa_family_t(AF_NETLINK)
-        let byteCount = socklen_t(MemoryLayout<sockaddr_nl>.size)
-        try SystemError.check("bind netlink") {
-            unsafe withUnsafePointer(to: address) { pointer in
-                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe bind(netlink.raw, $0, byteCount)
-                }
-            }
-        }
-        try netlink.setOption(culvert_SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, Self.group)
-        self.netlink = netlink
+        netlink = try FileDescriptor(netlink: NETLINK_NETFILTER, groups: [Self.group])
     }
 
     /// Waits for the end of a burst of changes.
