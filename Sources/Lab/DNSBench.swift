@@ -11,6 +11,8 @@ public struct DNSBench {
         static let names = 1_000
         /// Names that are asked once, in one run.
         static let newNames = 400_000
+        /// Answers, in the order in which they came, of which one percentile is taken.
+        static let piece = 1_000
         /// Queries a second when latency is what matters.
         static let rate = 10_000
         /// What ours may lose of a run, as a share.
@@ -89,9 +91,16 @@ public struct DNSBench {
         say("|---|" + String(repeating: "---|", count: servers.count + 3))
         for work in Self.works { say(try throughput(work, servers, ada)) }
         say("")
+        say(
+            "99th percentiles: the median of those of each \(Limits.piece) answers that came one "
+                + "after the other, so that what disturbs the machine now and then does not decide"
+        )
+        say("")
         say("| 99th percentile at \(Limits.rate) a second, µs | \(titles) | goal |")
         say("|---|" + String(repeating: "---|", count: servers.count + 1))
-        for work in Self.works where !work.isStream { say(try latency(work, servers, ada)) }
+        for work in Self.works where !work.isStream {
+            say(try latency(work, servers, ada))
+        }
         say("")
         say("machine: \(Measure.machine)")
     }
@@ -151,17 +160,25 @@ public struct DNSBench {
                 let times = outcome.split(separator: "\n").compactMap { line -> Double? in
                     guard line.hasPrefix("> ") else { return nil }
                     return line.split(separator: " ").last.flatMap { Double($0) }
-                }.sorted()
-                guard times.count > 1_000 else {
+                }
+                guard times.count > Limits.piece else {
                     throw LabError("dnsperf tells no times: \(outcome.prefix(500))")
                 }
-                figures[server.title, default: []].append(times[times.count * 99 / 100] * 1e6)
+                figures[server.title, default: []] += Self.percentiles(times)
             }
         }
         let medians = servers.map { Measure.median(figures[$0.title] ?? [0]) }
         let best = medians.dropFirst().min() ?? 0
         let words = medians.map { String(format: "%.0f", $0) }.joined(separator: " | ")
         return "| \(work.title) | \(words) | \(medians[0] <= best ? "met" : "≤ \(Int(best))") |"
+    }
+
+    /// The 99th percentile of each whole piece, in µs.
+    private static func percentiles(_ times: [Double]) -> [Double] {
+        stride(from: 0, through: times.count - Limits.piece, by: Limits.piece).map { start in
+            let piece = times[start..<start + Limits.piece].sorted()
+            return piece[Limits.piece * 99 / 100] * 1e6
+        }
     }
 
     // MARK: - Asking

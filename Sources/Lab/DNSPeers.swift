@@ -11,36 +11,18 @@ enum DNSPeers {
     /// Where the upstream of all of them listens.
     static let upstream = "203.0.113.56"
 
-    /// An upstream that has every answer at hand and writes nothing down, and knows the portal.
+    /// An upstream that has every answer at hand and costs little, and knows the portal.
     static func startUpstream(_ network: DNSNetwork) throws {
         let host = network.publicServer
         try host.must("ip", "address", "add", "\(upstream)/24", "dev", "eth0")
-        let path = try host.write(
-            "upstream.conf",
-            """
-            server:
-                interface: \(upstream)
-                access-control: 0.0.0.0/0 allow
-                do-daemonize: no
-                use-syslog: no
-                logfile: ""
-                chroot: ""
-                username: ""
-                pidfile: ""
-                directory: "\(host.folder)"
-                module-config: "iterator"
-                incoming-num-tcp: 1000
-                so-rcvbuf: 4m
-                local-zone: "." static
-                local-zone: "bench.example" redirect
-                local-data: "bench.example 3600 IN A 192.0.2.1"
-                local-data: "portal.example. 60 IN A \(Internet.portal.ipv4)"
-            remote-control:
-                control-enable: no
-            """
-        )
-        let server = try host.start("upstream", ["unbound", "-d", "-c", path])
-        try server.waitForOutput("start of service")
+        let zones = [
+            (name: "bench.example", text: Servers.zone("bench.example", ["* IN A 192.0.2.1"])),
+            (
+                name: "portal.example",
+                text: Servers.zone("portal.example", ["@ IN A \(Internet.portal.ipv4)"])
+            ),
+        ]
+        _ = try Servers.nsd(on: host, titled: "upstream", listening: [upstream], zones: zones)
     }
 
     /// Says the number of the program that it starts, and ends with it. A server that closes what

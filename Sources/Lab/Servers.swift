@@ -59,9 +59,11 @@ public enum Servers {
         try nsd(on: host, listening: listening, zones: [(zone, Self.zone(zone, records))])
     }
 
-    /// A name server (`nsd`), authoritative for `zones`, each with the text of its file.
+    /// A name server (`nsd`), authoritative for `zones`, each with the text of its file; by another
+    /// title where it is the second one of its host.
     public static func nsd(
         on host: LabHost,
+        titled title: String = "nsd",
         listening: [String],
         zones: [(name: String, text: String)]
     ) throws -> Running {
@@ -70,26 +72,28 @@ public enum Servers {
             return "zone:\n    name: \"\(name)\"\n    zonefile: \"\(file)\""
         }
         let path = try host.write(
-            "nsd.conf",
+            "\(title).conf",
             """
             server:
             \(listening.map { "    ip-address: \($0)" }.joined(separator: "\n"))
                 username: ""
                 chroot: ""
                 zonesdir: "\(host.folder)"
-                pidfile: "\(host.folder)/nsd.pid"
+                pidfile: "\(host.folder)/\(title).pid"
                 database: ""
-                xfrdfile: "\(host.folder)/xfrd.state"
+                xfrdfile: "\(host.folder)/\(title).state"
                 xfrdir: "\(host.folder)"
-                zonelistfile: "\(host.folder)/zone.list"
+                zonelistfile: "\(host.folder)/\(title).list"
                 server-count: 1
+                rrl-ratelimit: 0
+                rrl-whitelist-ratelimit: 0
                 verbosity: 1
             remote-control:
                 control-enable: no
             \(clauses.joined(separator: "\n"))
             """
         )
-        let server = try host.start("nsd", ["nsd", "-d", "-c", path])
+        let server = try host.start(title, ["nsd", "-d", "-c", path])
         try server.waitForOutput("nsd started")
         return server
     }
