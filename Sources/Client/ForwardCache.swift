@@ -24,25 +24,22 @@ struct ForwardCache {
     }
 
     /// What an answer is an answer to.
-    struct Key: Hashable {
+    struct Key: Equatable {
         let question: Question
         /// Who was asked: the place of an upstream, or of a zone.
         let route: Int
         /// DO, CD and AD, which change what an upstream says (RFC 6840 section 5.7).
         let flags: UInt8
-        /// Made once: a table looks at the keys that stand beside one, too.
-        private let hash: Int
+        /// Made once, by a secret: who asks must not choose names that fall together.
+        let hash: UInt32
 
-        init(question: Question, route: Int, flags: UInt8) {
+        init(question: Question, route: Int, flags: UInt8, seed: UInt64) {
             (self.question, self.route, self.flags) = (question, route, flags)
-            var hasher = Hasher()
-            hasher.combine(question)
-            hasher.combine(route)
-            hasher.combine(flags)
-            hash = hasher.finalize()
+            let kind = UInt64(question.type.rawValue) << 16 | UInt64(question.recordClass.rawValue)
+            let rest = UInt64(truncatingIfNeeded: route) << 40 | UInt64(flags) << 32 | kind
+            let mixed = question.name.hash(seed: seed ^ rest)
+            hash = UInt32(truncatingIfNeeded: mixed ^ mixed >> 32)
         }
-
-        func hash(into hasher: inout Hasher) { hasher.combine(hash) }
 
         static func == (lhs: Key, rhs: Key) -> Bool {
             lhs.hash == rhs.hash && lhs.route == rhs.route && lhs.flags == rhs.flags
@@ -59,23 +56,33 @@ struct ForwardCache {
     }
 
     struct Entry {
-        let key: Key
-        let answer: ForwardedAnswer
+        /// Its own question is the key's; nil where the place is free.
+        fileprivate(set) var answer: ForwardedAnswer?
+        fileprivate let route: Int
+        fileprivate let flags: UInt8
+        fileprivate let hash: UInt32
+        /// What it counts for.
+        fileprivate let byteCount: Int
         let storedAt: Instant
         let endsAt: Instant
-        var isVisited = false
-        var isRefreshing = false
-        var newer = -1
-        var older = -1
+        fileprivate var isVisited = false
+        fileprivate var isRefreshing = false
+        fileprivate var newer = -1
+        fileprivate var older = -1
 
-        var byteCount: Int {
-            Limits.entryByteCount + answer.byteCount + key.question.name.wire.count
+        fileprivate init(_ answer: ForwardedAnswer, _ key: Key, at now: Instant) {
+            self.answer = answer
+            (route, flags, hash) = (key.route, key.flags, key.hash)
+            byteCount =
+                Limits.entryByteCount + answer.byteCount + key.question.name.wire.count
+            storedAt = now
+            endsAt = now.advanced(by: .seconds(Int(answer.lifetime)))
         }
     }
 
-    private var entries: [Entry?] = []
+    private var entries: [Entry] = []
     private var free: [Int] = []
-    private var places: [Key: Int] = [:]
+    private var index = PlaceIndex()
     private var newest = -1
     private var oldest = -1
     /// Who is looked at first when one must go.
@@ -89,62 +96,69 @@ struct ForwardCache {
 
     init(byteCountMax: Int = Limits.byteCount) { self.byteCountMax = byteCountMax }
 
-    var count: Int { places.count }
+    var count: Int { index.count }
 
     /// The entry at a place that a look-up gave just now.
-    subscript(place: Int) -> Entry? { entries[place] }
+    subscript(place: Int) -> Entry { entries[place] }
 }
 
 // MARK: - Use
 
 extension ForwardCache {
+    private func place(of key: Key) -> Int? {
+        index.first(key.hash) { place in
+            entries[place].route == key.route && entries[place].flags == key.flags
+                && entries[place].answer?.answers(key.question) ?? false
+        }
+    }
+
     /// Looks for an answer, and counts how that went.
     mutating func lookUp(_ key: Key, at now: Instant) -> Found {
-        guard let place = places[key], let entry = entries[place] else {
+        guard let place = place(of: key) else {
             misses += 1
             return .nothing
         }
-        if now < entry.endsAt {
+        let end = entries[place].endsAt
+        if now < end {
             hits += 1
-            entries[place]?.isVisited = true
+            entries[place].isVisited = true
             return .fresh(place)
         }
-        guard now < entry.endsAt.advanced(by: Limits.stale) else {
+        guard now < end.advanced(by: Limits.stale) else {
             remove(place)
             misses += 1
             return .nothing
         }
         staleHits += 1
-        entries[place]?.isRefreshing = true
-        return .stale(place, isFirst: !entry.isRefreshing)
+        let isFirst = !entries[place].isRefreshing
+        entries[place].isRefreshing = true
+        return .stale(place, isFirst: isFirst)
     }
 
     /// The answer that a look-up would find now, without a trace.
     func peek(_ key: Key, at now: Instant) -> Entry? {
-        places[key].flatMap { entries[$0] }.flatMap { now < $0.endsAt ? $0 : nil }
+        place(of: key).map { entries[$0] }.flatMap { now < $0.endsAt ? $0 : nil }
     }
 
     /// Keeps an answer, in the place of the one that was there.
     mutating func store(_ answer: ForwardedAnswer, for key: Key, at now: Instant) {
-        if let place = places[key] { remove(place) }
-        let end = now.advanced(by: .seconds(Int(answer.lifetime)))
-        var entry = Entry(key: key, answer: answer, storedAt: now, endsAt: end)
+        if let place = place(of: key) { remove(place) }
+        var entry = Entry(answer, key, at: now)
         guard entry.byteCount <= byteCountMax else { return }
         while byteCount + entry.byteCount > byteCountMax { evict(at: now) }
         entry.older = newest
-        let place = free.popLast() ?? entries.count
-        if place == entries.count { entries.append(nil) }
-        if newest >= 0 { entries[newest]?.newer = place } else { oldest = place }
-        newest = place
         byteCount += entry.byteCount
-        entries[place] = entry
-        places[key] = place
+        let place = free.popLast() ?? entries.count
+        if place == entries.count { entries.append(entry) } else { entries[place] = entry }
+        if newest >= 0 { entries[newest].newer = place } else { oldest = place }
+        newest = place
+        index.insert(place, key.hash)
     }
 
     /// Forgets everything but the counts.
     mutating func removeAll() {
-        guard !places.isEmpty else { return }
-        (entries, free, places) = ([], [], [:])
+        guard index.count > 0 else { return }
+        (entries, free, index) = ([], [], PlaceIndex())
         (newest, oldest, hand, byteCount) = (-1, -1, -1, 0)
     }
 
@@ -152,31 +166,23 @@ extension ForwardCache {
     /// stays once more.
     private mutating func evict(at now: Instant) {
         var place = hand >= 0 ? hand : oldest
-        while let entry = entries[place], entry.isVisited, now < entry.endsAt {
-            entries[place]?.isVisited = false
-            place = entry.newer >= 0 ? entry.newer : oldest
+        while entries[place].isVisited, now < entries[place].endsAt {
+            entries[place].isVisited = false
+            place = entries[place].newer >= 0 ? entries[place].newer : oldest
         }
-        hand = entries[place]?.newer ?? -1
+        hand = entries[place].newer
         evictions += 1
         remove(place)
     }
 
     private mutating func remove(_ place: Int) {
-        guard let entry = entries[place] else { return }
-        if hand == place { hand = entry.newer }
-        if entry.newer >= 0 {
-            entries[entry.newer]?.older = entry.older
-        } else {
-            newest = entry.older
-        }
-        if entry.older >= 0 {
-            entries[entry.older]?.newer = entry.newer
-        } else {
-            oldest = entry.newer
-        }
-        byteCount -= entry.byteCount
-        places[entry.key] = nil
-        entries[place] = nil
+        let (newer, older) = (entries[place].newer, entries[place].older)
+        if hand == place { hand = newer }
+        if newer >= 0 { entries[newer].older = older } else { newest = older }
+        if older >= 0 { entries[older].newer = newer } else { oldest = newer }
+        byteCount -= entries[place].byteCount
+        index.remove(place, entries[place].hash)
+        entries[place].answer = nil
         free.append(place)
     }
 }

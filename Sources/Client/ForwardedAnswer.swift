@@ -3,10 +3,11 @@ internal import DNS
 
 /// An upstream's answer as it is kept: without what was meant for its first asker only.
 struct ForwardedAnswer {
-    /// The message without OPT, AA taken away.
-    let bytes: [UInt8]
-    /// Where the times to live stand.
-    let timeToLiveOffsets: [UInt16]
+    /// The message without OPT, AA taken away; behind it, two bytes each, where its times to live
+    /// stand: one piece of memory for all of it.
+    private let bytes: [UInt8]
+    /// Bytes of the message.
+    let messageByteCount: Int
     /// The upstream's extended errors; its other options are about one exchange.
     let errors: [ExtendedError]
     /// Seconds that it may be kept.
@@ -23,33 +24,56 @@ struct ForwardedAnswer {
         let code = view.header.responseCode(with: view.edns)
         guard code == .noError || code == .nameError else { return nil }
         let frames = view.recordFrames()
-        let records = frames.filter { $0.type != .opt }
         // Only behind all others can it be taken away without moving what pointers point to.
-        guard records.count == frames.count || frames.last?.type == .opt else { return nil }
+        let records = frames.last?.type == .opt ? frames.dropLast() : frames[...]
+        guard !records.contains(where: { $0.type == .opt }) else { return nil }
         guard let lifetime = Self.lifetime(view, records, question), lifetime > 0 else {
             return nil
         }
-        var bytes = Array(answer[..<(records.last?.data.upperBound ?? view.questionsEnd)])
+        let end = records.last?.data.upperBound ?? view.questionsEnd
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(end + 2 * records.count)
+        bytes += answer[..<end]
         bytes[2] &= ~4
         let additionalCount = records.count { $0.section == .additional }
         bytes[10] = UInt8(truncatingIfNeeded: additionalCount >> 8)
         bytes[11] = UInt8(truncatingIfNeeded: additionalCount)
+        for record in records { bytes.append(bigEndian: UInt16(record.timeToLiveOffset)) }
         self.bytes = bytes
-        timeToLiveOffsets = records.map { UInt16($0.timeToLiveOffset) }
+        messageByteCount = end
         errors = view.edns?.extendedErrors ?? []
         self.lifetime = lifetime
     }
 
     /// Bytes that it needs.
-    var byteCount: Int {
-        bytes.count + 2 * timeToLiveOffsets.count
-            + errors.reduce(0) { $0 + 32 + $1.text.utf8.count }
+    var byteCount: Int { bytes.count + errors.reduce(0) { $0 + 32 + $1.text.utf8.count } }
+
+    /// The message.
+    var message: ArraySlice<UInt8> { bytes[..<messageByteCount] }
+
+    /// Where the times to live stand.
+    var timeToLiveOffsets: some Sequence<Int> {
+        stride(from: messageByteCount, to: bytes.count, by: 2).lazy.map {
+            Int(bytes.rawSpan.uint16(at: $0))
+        }
+    }
+
+    /// The header of the message.
+    var header: Header? { try? Header(bytes.rawSpan) }
+
+    /// Whether it is an answer to `question`; what it repeats of it may differ in case.
+    func answers(_ question: Question) -> Bool {
+        let end = Header.byteCount + question.name.wire.count
+        return end + 4 <= messageByteCount
+            && bytes.rawSpan.uint16(at: end) == question.type.rawValue
+            && bytes.rawSpan.uint16(at: end + 2) == question.recordClass.rawValue
+            && question.name.isWritten(in: bytes.rawSpan, at: Header.byteCount)
     }
 
     /// The shortest time to live; of an absence not more than the SOA says (RFC 2308 section 5).
     private static func lifetime(
         _ view: borrowing MessageView,
-        _ records: [RecordFrame],
+        _ records: ArraySlice<RecordFrame>,
         _ question: Question
     ) -> UInt32? {
         var lifetime = ForwardCache.Limits.timeToLive
@@ -96,31 +120,28 @@ extension Query {
     }
 
     /// What its answer is kept under.
-    func cacheKey(route: Int) -> ForwardCache.Key {
+    func cacheKey(route: Int, seed: UInt64) -> ForwardCache.Key {
         var flags: UInt8 = edns?.isDNSSECWanted ?? false ? 1 : 0
         if header.isCheckingDisabled { flags |= 2 }
         if header.isAuthentic { flags |= 4 }
-        return ForwardCache.Key(question: question, route: route, flags: flags)
+        return ForwardCache.Key(question: question, route: route, flags: flags, seed: seed)
     }
 
     /// An answer that was kept, as if it came now: with the asker's ID and case, times to live
     /// counted down, OPT only if the query had one, cut to the asker's size.
     func reply(_ kept: ForwardedAnswer, secondsAgo: UInt32) -> [UInt8] {
         let opt = edns.map { EDNS(isDNSSECWanted: $0.isDNSSECWanted, options: kept.options) }
-        let byteCount = kept.bytes.count + (opt?.byteCount ?? 0)
-        guard byteCount <= byteCountMax else {
-            return cut((try? Header(kept.bytes.rawSpan)) ?? header)
-        }
+        let byteCount = kept.messageByteCount + (opt?.byteCount ?? 0)
+        guard byteCount <= byteCountMax else { return cut(kept.header ?? header) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(byteCount)
-        bytes += kept.bytes
+        bytes += kept.message
         bytes[0] = UInt8(header.id >> 8)
         bytes[1] = UInt8(truncatingIfNeeded: header.id)
         for index in questionBytes.indices {
             bytes[Header.byteCount + index] = questionBytes[index]
         }
         for offset in kept.timeToLiveOffsets {
-            let offset = Int(offset)
             let before = ForwardedAnswer.seconds(bytes.rawSpan, offset)
             let after = before > secondsAgo ? before - secondsAgo : 0
             bytes[offset] = UInt8(truncatingIfNeeded: after >> 24)

@@ -120,7 +120,12 @@ extension ProxyTable {
 
     /// The four addresses of a slot in one family, in order; none where the family has no range.
     public func addresses(of slot: Int, _ family: IPFamily) -> [IPAddress] {
-        (0..<Limits.addressesPerName).compactMap { layout.address(slot, family, $0) }
+        var all: [IPAddress] = []
+        all.reserveCapacity(Limits.addressesPerName)
+        for index in 0..<Limits.addressesPerName {
+            if let address = layout.address(slot, family, index) { all.append(address) }
+        }
+        return all
     }
 
     /// The next record to append to the log; nil when there is none.

@@ -43,13 +43,14 @@ extension Query {
     /// to its size; nil where it is no answer to it.
     func relayed(_ answer: [UInt8], sentAs id: UInt16) -> [UInt8]? {
         guard let theirs = isAnswered(by: answer, sentAs: id) else { return nil }
-        let end = Header.byteCount + questionBytes.count
         guard answer.count <= byteCountMax else { return cut(theirs) }
         var answer = answer
         answer[0] = UInt8(header.id >> 8)
         answer[1] = UInt8(truncatingIfNeeded: header.id)
         if theirs.questionCount == 1 {
-            answer.replaceSubrange(Header.byteCount..<end, with: questionBytes)
+            for index in questionBytes.indices {
+                answer[Header.byteCount + index] = questionBytes[index]
+            }
         }
         return answer
     }

@@ -7,22 +7,23 @@ extension StubResolver {
     /// An exchange, or a question for a site, ended: with an answer, or (nil) it failed at once.
     /// - Returns: What goes back; nil for nothing.
     public mutating func finish(_ token: UInt64, with bytes: [UInt8]?, at now: Instant) -> Reply? {
-        guard let entry = inFlight.content(of: token) else { return nil }
-        switch entry.wait {
+        switch inFlight.wait(of: token) {
+        case nil: return nil
         case .site:
-            _ = inFlight.remove(token)
+            guard let entry = inFlight.remove(token) else { return nil }
             let answer = bytes.flatMap { entry.query.relayedFromSite($0, sentAs: entry.id) }
             return answer.flatMap { Self.reply(entry, $0) } ?? Self.failure(entry, .networkError)
         case .upstream:
-            _ = inFlight.remove(token)
-            forgetAsked(entry)
+            guard let entry = inFlight.remove(token) else { return nil }
             let reply = finishUpstream(entry, bytes, at: now)
             for follower in entry.followers {
                 let other = finishUpstream(entry.following(follower), bytes, at: now)
                 if let other { replies.append(other) }
             }
             return reply
-        case .zone: return finishZone(token, entry, bytes, at: now)
+        case .zone:
+            guard let entry = inFlight.content(of: token) else { return nil }
+            return finishZone(token, entry, bytes, at: now)
         }
     }
 
@@ -35,14 +36,6 @@ extension StubResolver {
         if let reply = relay(entry, bytes, at: now) { return reply.reply }
         // An answer to something else: over UDP perhaps a stranger's, so the asker may ask again.
         return entry.isStream ? Self.failure(entry, .networkError) : nil
-    }
-
-    /// A question is not under way any more, and nobody can join it.
-    mutating func forgetAsked(_ entry: InFlight) {
-        guard let key = entry.key, let last = asked[key],
-            inFlight.content(of: last.token) == nil
-        else { return }
-        asked[key] = nil
     }
 
     /// Time ran out for a query.
@@ -67,7 +60,6 @@ extension StubResolver {
     /// Over UDP the silence of a sentinel's nameserver is the answer: the host then takes its next
     /// server. A zone's nameservers and a site are silent behind every sentinel.
     mutating func giveUp(_ entry: InFlight) {
-        forgetAsked(entry)
         for follower in entry.followers { giveUp(entry.following(follower)) }
         let reply: Reply? =
             switch entry.wait {

@@ -109,7 +109,12 @@ extension StubResolver {
         guard let key = cacheKey(query, place: place, zone: zone) else { return }
         // Whatever the asker says about DNSSEC: with DO, CD and AD, and without.
         for flags in 0..<8 as Range<UInt8> {
-            let key = ForwardCache.Key(question: key.question, route: key.route, flags: flags)
+            let key = ForwardCache.Key(
+                question: key.question,
+                route: key.route,
+                flags: flags,
+                seed: hashSeed
+            )
             guard let entry = cache.peek(key, at: now) else { continue }
             explanation.keptSeconds = Int(now.duration(to: entry.endsAt).components.seconds)
             return

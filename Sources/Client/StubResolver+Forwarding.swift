@@ -47,12 +47,12 @@ extension StubResolver {
         _ key: ForwardCache.Key,
         at now: Instant
     ) -> Bool {
-        guard let first = asked[key], first.at.duration(to: now) < Limits.joining,
-            let entry = inFlight.content(of: first.token), entry.isStream == asker.isStream,
-            entry.followers.count < Limits.followers, entry.asker != asker,
-            Self.isAnsweredAlike(query, entry.query)
-        else { return false }
-        inFlight.join(first.token, InFlight.Follower(query: query, asker: asker))
+        let isJoined = inFlight.join(key, InFlight.Follower(query: query, asker: asker)) { first in
+            first.sentAt.duration(to: now) < Limits.joining && first.isStream == asker.isStream
+                && first.followers.count < Limits.followers && first.asker != asker
+                && Self.isAnsweredAlike(query, first.query)
+        }
+        guard isJoined else { return false }
         joinedCount &+= 1
         return true
     }
@@ -68,13 +68,14 @@ extension StubResolver {
     func cacheKey(_ query: Query, place: Int, zone: Int?) -> ForwardCache.Key? {
         guard isCacheEnabled, query.isCacheable else { return nil }
         let route = zone.map { $0 + Sentinels.Limits.upstreams } ?? place
-        return query.cacheKey(route: cacheEpoch << 16 | route)
+        return query.cacheKey(route: cacheEpoch << 16 | route, seed: hashSeed)
     }
 
     private func kept(_ query: Query, _ place: Int, at now: Instant) -> [UInt8] {
-        guard let entry = cache[place] else { return query.reply(.serverFailure) }
+        let entry = cache[place]
+        guard let answer = entry.answer else { return query.reply(.serverFailure) }
         let seconds = entry.storedAt.duration(to: now).components.seconds
-        return query.reply(entry.answer, secondsAgo: UInt32(clamping: seconds))
+        return query.reply(answer, secondsAgo: UInt32(clamping: seconds))
     }
 
     private mutating func send(
@@ -99,16 +100,15 @@ extension StubResolver {
             id: id,
             isStream: isStream,
             wait: isZone ? .zone : .upstream,
+            sentAt: now,
             deadline: now.advanced(by: patience),
             generation: generation,
             key: key
         )
         switch target {
         case .upstream(let upstream):
-            let token = putInFlight(entry)
-            if let key { asked[key] = (token, now) }
             return question(
-                token,
+                putInFlight(entry),
                 upstream,
                 isStream,
                 isInTunnel: tunnelUpstreams.contains(upstream),

@@ -21,6 +21,8 @@ struct InFlight {
     /// Whether it came by TCP, and is asked by TCP.
     let isStream: Bool
     let wait: Wait
+    /// When it came.
+    let sentAt: Instant
     var deadline: Instant
     /// The state of the resources when it came.
     let generation: UInt32
@@ -45,6 +47,7 @@ struct InFlight {
             id: id,
             isStream: isStream,
             wait: wait,
+            sentAt: sentAt,
             deadline: deadline,
             generation: generation,
             key: nil
@@ -61,10 +64,14 @@ struct InFlight {
 struct InFlightTable {
     private struct Entry {
         var content: InFlight?
+        /// The list of those that wait equally long.
+        var list = 0
         /// How often the place was used; part of the token.
         var use: UInt64 = 0
         var previous = -1
         var next = -1
+        /// Whether others may join it: it is the last of its kind.
+        var isIndexed = false
     }
 
     private struct List {
@@ -76,6 +83,8 @@ struct InFlightTable {
     private var entries: [Entry] = []
     private var free: [Int] = []
     private var lists = InFlight.Wait.allCases.map { _ in List() }
+    /// The last question of each kind to the nameserver of a sentinel, by the hash of its key.
+    private var lastOfKind = PlaceIndex()
 
     /// How many there are.
     var count: Int { lists.reduce(0) { $0 + $1.count } }
@@ -113,13 +122,15 @@ struct InFlightTable {
         }
         let place = free.removeLast()
         entries[place].content = content
+        entries[place].list = list
         entries[place].use += 1
         append(place)
+        if content.wait == .upstream, let key = content.key { setLast(place, key) }
         return (entries[place].use << 20 | UInt64(place), evicted)
     }
 
     private mutating func append(_ place: Int) {
-        guard let list = entries[place].content?.wait.rawValue else { return }
+        let list = entries[place].list
         let last = lists[list].last
         entries[place].previous = last
         entries[place].next = -1
@@ -136,9 +147,14 @@ struct InFlightTable {
         return place
     }
 
-    /// The query of a token; nil when it is not there any more.
+    /// A copy of the query of a token; nil when it is not there any more.
     func content(of token: UInt64) -> InFlight? {
         place(of: token).flatMap { entries[$0].content }
+    }
+
+    /// Who is to answer a token's query; nil when it is not there any more.
+    func wait(of token: UInt64) -> InFlight.Wait? {
+        place(of: token).flatMap { InFlight.Wait(rawValue: entries[$0].list) }
     }
 
     /// Takes the query of a token; nil when it is not there any more.
@@ -169,21 +185,48 @@ struct InFlightTable {
         return nil
     }
 
-    /// Lets a query wait for the answer to another one.
-    mutating func join(_ token: UInt64, _ follower: InFlight.Follower) {
-        if let place = place(of: token) { entries[place].content?.followers.append(follower) }
+    /// Lets a query wait for the answer to the last one of its kind.
+    ///
+    /// - Returns: Whether there is one, and `accepts` it.
+    mutating func join(
+        _ key: ForwardCache.Key,
+        _ follower: InFlight.Follower,
+        where accepts: (InFlight) -> Bool
+    ) -> Bool {
+        guard let place = lastPlace(key), let first = entries[place].content, accepts(first) else {
+            return false
+        }
+        entries[place].content?.followers.append(follower)
+        return true
+    }
+
+    private func lastPlace(_ key: ForwardCache.Key) -> Int? {
+        lastOfKind.first(key.hash) { entries[$0].content?.key == key }
+    }
+
+    private mutating func setLast(_ place: Int, _ key: ForwardCache.Key) {
+        if let before = lastPlace(key) {
+            lastOfKind.remove(before, key.hash)
+            entries[before].isIndexed = false
+        }
+        lastOfKind.insert(place, key.hash)
+        entries[place].isIndexed = true
     }
 
     private mutating func removePlace(_ place: Int) -> InFlight? {
-        guard place >= 0, let content = entries[place].content else { return nil }
+        guard place >= 0, entries[place].content != nil else { return nil }
         unlink(place)
-        entries[place].content = nil
+        let content = entries[place].content.take()
+        if entries[place].isIndexed, let key = content?.key {
+            lastOfKind.remove(place, key.hash)
+            entries[place].isIndexed = false
+        }
         free.append(place)
         return content
     }
 
     private mutating func unlink(_ place: Int) {
-        guard let list = entries[place].content?.wait.rawValue else { return }
+        let list = entries[place].list
         let (previous, next) = (entries[place].previous, entries[place].next)
         if previous >= 0 { entries[previous].next = next } else { lists[list].first = next }
         if next >= 0 { entries[next].previous = previous } else { lists[list].last = previous }

@@ -13,14 +13,14 @@ extension StubResolver {
         at now: Instant
     ) -> Outcome {
         let id = UInt16(truncatingIfNeeded: random.next())
-        let deadline = now.advanced(by: Limits.site)
         let entry = InFlight(
             query: query,
             asker: asker,
             id: id,
             isStream: asker.isStream,
             wait: .site,
-            deadline: deadline,
+            sentAt: now,
+            deadline: now.advanced(by: Limits.site),
             generation: generation
         )
         return .askSite(
@@ -47,7 +47,6 @@ extension StubResolver {
         at now: Instant
     ) -> Reply? {
         guard let entry = inFlight.remove(token) else { return nil }
-        forgetAsked(entry)
         for follower in entry.followers {
             if let other = Self.failure(entry.following(follower), error) { replies.append(other) }
         }

@@ -89,8 +89,6 @@ public struct StubResolver: ~Copyable {
         didSet { if !isCacheEnabled { flushCache() } }
     }
     var inFlight = InFlightTable()
-    /// The last question of each kind to a nameserver, and when it was sent.
-    var asked: [ForwardCache.Key: (token: UInt64, at: Instant)] = [:]
     /// Queries that others like them were asked for, since the start.
     public internal(set) var joinedCount: UInt64 = 0
     var held = Fifo<Held>()
@@ -98,6 +96,8 @@ public struct StubResolver: ~Copyable {
     /// Questions to nameservers that come from nobody's query.
     var outgoing = Fifo<UpstreamQuery>()
     var random: RandomSource
+    /// What hashes of names depend on.
+    let hashSeed: UInt64
 
     /// - Parameters:
     ///   - proxies: The table, as it was read from disk or empty.
@@ -105,6 +105,7 @@ public struct StubResolver: ~Copyable {
     ///   - random: For the IDs of forwarded queries.
     public init(proxies: ProxyTable, sentinels: Sentinels, random: RandomSource) {
         (self.proxies, self.sentinels, self.random) = (proxies, sentinels, random)
+        hashSeed = self.random.next()
     }
 }
 

@@ -146,9 +146,12 @@ extension UInt64 {
 
 extension Name: Hashable {
     public static func == (lhs: Name, rhs: Name) -> Bool {
-        let count = lhs.wire.count
-        guard rhs.wire.count == count else { return false }
-        let (left, right) = (lhs.wire.rawSpan, rhs.wire.rawSpan)
+        lhs.wire.count == rhs.wire.count && isSame(lhs.wire.rawSpan, rhs.wire.rawSpan)
+    }
+
+    /// Whether two spans of one length are the same but for the case of letters.
+    fileprivate static func isSame(_ left: RawSpan, _ right: RawSpan) -> Bool {
+        let count = left.byteCount
         var offset = 0
         while offset + 8 <= count {
             let (one, other) = (left.uint64(at: offset), right.uint64(at: offset))
@@ -175,6 +178,37 @@ extension Name: Hashable {
             offset += 1
         }
         hasher.combine(rest)
+    }
+}
+
+extension Name {
+    /// A hash by a secret: who chooses names but does not know it cannot choose those that fall
+    /// together. The same for names that are equal.
+    public func hash(seed: UInt64) -> UInt64 {
+        let bytes = wire.rawSpan
+        var mixed = seed ^ UInt64(wire.count)
+        var offset = 0
+        while offset + 8 <= bytes.byteCount {
+            mixed = Self.fold(bytes.uint64(at: offset).folded ^ seed, mixed)
+            offset += 8
+        }
+        var rest: UInt64 = 0
+        while offset < bytes.byteCount {
+            rest = rest << 8 | UInt64(bytes.byte(at: offset).folded)
+            offset += 1
+        }
+        return Self.fold(rest ^ ~seed, mixed)
+    }
+
+    private static func fold(_ one: UInt64, _ other: UInt64) -> UInt64 {
+        let product = one.multipliedFullWidth(by: other ^ 0x9e37_79b9_7f4a_7c15)
+        return product.high ^ product.low
+    }
+
+    /// Whether the name stands in `bytes` at `offset`, uncompressed, in any case of its letters.
+    public func isWritten(in bytes: RawSpan, at offset: Int) -> Bool {
+        guard offset >= 0, bytes.byteCount - offset >= wire.count else { return false }
+        return Self.isSame(wire.rawSpan, bytes.extracting(offset..<offset + wire.count))
     }
 }
 

@@ -132,8 +132,16 @@ extension Query {
         }
         guard theirs.questionCount == 1,
             answer.count >= Header.byteCount + questionBytes.count,
-            (try? MessageView.onlyQuestion(of: answer.rawSpan)) == question
+            repeatsQuestion(answer)
+                || (try? MessageView.onlyQuestion(of: answer.rawSpan)) == question
         else { return nil }
         return theirs
+    }
+
+    /// Whether an answer, which is long enough, repeats the question byte for byte, as most do.
+    private func repeatsQuestion(_ answer: [UInt8]) -> Bool {
+        for index in questionBytes.indices
+        where answer[Header.byteCount + index] != questionBytes[index] { return false }
+        return true
     }
 }

@@ -26,16 +26,17 @@ extension MessageView {
     public func recordFrames() -> [RecordFrame] {
         var frames: [RecordFrame] = []
         var reader = MessageReader(bytes, at: questionsEnd)
-        let counts: [(RecordFrame.Section, UInt16)] = [
-            (.answer, header.answerCount), (.authority, header.authorityCount),
-            (.additional, header.additionalCount),
-        ]
-        for (section, count) in counts {
-            for _ in 0..<count {
-                // The whole message was checked before.
-                guard let frame = try? Self.frame(section, &reader) else { return frames }
-                frames.append(frame)
-            }
+        let authorities = Int(header.answerCount)
+        let additionals = authorities + Int(header.authorityCount)
+        let count = additionals + Int(header.additionalCount)
+        // A record has eleven bytes at least.
+        frames.reserveCapacity(min(count, bytes.byteCount / 11))
+        for number in 0..<count {
+            let section: RecordFrame.Section =
+                number < authorities ? .answer : number < additionals ? .authority : .additional
+            // The whole message was checked before.
+            guard let frame = try? Self.frame(section, &reader) else { return frames }
+            frames.append(frame)
         }
         return frames
     }

@@ -33,7 +33,7 @@ public struct Upstream: Hashable, Sendable {
     public let path: String
 
     /// The address, where it is not a name.
-    public var address: IPAddress? { IPAddress(host) }
+    public let address: IPAddress?
 
     /// Address and port, where it is not a name.
     public var endpoint: Endpoint? { address.map { Endpoint($0, port: port) } }
@@ -68,6 +68,7 @@ extension Upstream: LosslessStringConvertible {
 
     private init(_ transport: Transport, _ host: String, _ port: UInt16, _ path: String) {
         (self.transport, self.host, self.port, self.path) = (transport, host, port, path)
+        address = IPAddress(host)
     }
 
     private init?(_ transport: Transport, named text: Substring, _ path: String) {

@@ -104,9 +104,10 @@ struct ExchangeTable: ~Copyable {
     private var freeSlots: [Int] = []
     private var questions: [Question] = []
     private var freeQuestions: [Int] = []
-    private var questionOfToken: [UInt64: Int] = [:]
-    /// By socket and identifier.
-    private var questionOfAnswer: [UInt64: Int] = [:]
+    /// Questions by token.
+    private var byToken = PlaceIndex()
+    /// Questions by socket and identifier.
+    private var byAnswer = PlaceIndex()
     private var asking = Order()
     private var aging = Order()
     private var pools: [Endpoint: Pool] = [:]
@@ -145,8 +146,8 @@ extension ExchangeTable {
         at now: Instant,
         in queue: borrowing EventQueue
     ) -> Bool {
-        if let index = questionOfToken[exchange.token] { forget(index, in: queue) }
-        guard questionOfToken.count < Limits.open else { return false }
+        if let index = question(of: exchange.token) { forget(index, in: queue) }
+        guard byToken.count < Limits.open else { return false }
         let identifier = Self.identifier(exchange.bytes)
         guard let slot = choose(exchange.server, identifier, at: now, in: queue) else {
             return false
@@ -159,8 +160,11 @@ extension ExchangeTable {
         questions[index].identifier = identifier
         questions[index].isSent = false
         slots[slot].underWay += 1
-        questionOfToken[exchange.token] = index
-        questionOfAnswer[Self.key(slot, identifier)] = index
+        byToken.insert(index, Self.hash(exchange.token))
+        if let before = question(slot, identifier) {
+            byAnswer.remove(before, Self.hash(slot, identifier))
+        }
+        byAnswer.insert(index, Self.hash(slot, identifier))
         asking.append(now.advanced(by: Limits.lifetime), index, questions[index].use)
         let range = text.count..<text.count + exchange.bytes.count
         text += exchange.bytes
@@ -173,8 +177,23 @@ extension ExchangeTable {
         UInt16(bytes.first ?? 0) << 8 | UInt16(bytes.count > 1 ? bytes[1] : 0)
     }
 
-    private static func key(_ slot: Int, _ identifier: UInt16) -> UInt64 {
-        UInt64(slot) << 16 | UInt64(identifier)
+    /// No secret is in it: tokens and identifiers are the machine's, not those of whom it asks.
+    private static func hash(_ token: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: token &* 0x9e37_79b9_7f4a_7c15 >> 32)
+    }
+
+    private static func hash(_ slot: Int, _ identifier: UInt16) -> UInt32 {
+        hash(UInt64(slot) << 16 | UInt64(identifier))
+    }
+
+    private func question(of token: UInt64) -> Int? {
+        byToken.first(Self.hash(token)) { questions[$0].token == token }
+    }
+
+    private func question(_ slot: Int, _ identifier: UInt16) -> Int? {
+        byAnswer.first(Self.hash(slot, identifier)) {
+            questions[$0].slot == slot && questions[$0].identifier == identifier
+        }
     }
 
     /// The socket for a question: one that nobody uses, a new one, or where there are many, each in
@@ -186,7 +205,7 @@ extension ExchangeTable {
         in queue: borrowing EventQueue
     ) -> Int? {
         retireOld(at: now, in: queue)
-        let pool = pools[server] ?? Pool()
+        guard let pool = pools[server] else { return make(server, at: now, in: queue) }
         if pool.slots.count < Limits.sockets {
             if let resting = pool.slots.last(where: { slots[$0].underWay == 0 }) { return resting }
             return make(server, at: now, in: queue)
@@ -202,7 +221,7 @@ extension ExchangeTable {
         // Two questions with one identifier could not be told apart.
         for _ in 0..<pool.slots.count {
             place %= pool.slots.count
-            if questionOfAnswer[Self.key(pool.slots[place], identifier)] == nil {
+            if question(pool.slots[place], identifier) == nil {
                 pools[server]?.next = place
                 return pool.slots[place]
             }
@@ -353,8 +372,7 @@ extension ExchangeTable {
     private func question(answeredBy message: Int, at slot: Int) -> Int? {
         let bytes = vectors.bytes(message)
         guard bytes.byteCount >= 2,
-            let question = questionOfAnswer[Self.key(slot, bytes.uint16(at: 0))],
-            questions[question].isSent
+            let question = question(slot, bytes.uint16(at: 0)), questions[question].isSent
         else { return nil }
         return question
     }
@@ -406,8 +424,8 @@ extension ExchangeTable {
     /// The question is not under way any more.
     private mutating func forget(_ index: Int, in queue: borrowing EventQueue) {
         let (slot, question) = (questions[index].slot, questions[index])
-        questionOfToken[question.token] = nil
-        questionOfAnswer[Self.key(slot, question.identifier)] = nil
+        byToken.remove(index, Self.hash(question.token))
+        byAnswer.remove(index, Self.hash(slot, question.identifier))
         questions[index].slot = -1
         freeQuestions.append(index)
         slots[slot].underWay -= 1
