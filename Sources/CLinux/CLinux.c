@@ -23,6 +23,10 @@ int culvert_bind_mount(const char *source, const char *target) {
     return mount(source, target, NULL, MS_BIND, NULL);
 }
 int culvert_name_thread(const char *name) { return pthread_setname_np(pthread_self(), name); }
+int culvert_wake_patiently(void) {
+    struct sched_param parameters = {0};
+    return sched_setscheduler(0, SCHED_BATCH, &parameters);
+}
 int culvert_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 int culvert_sealable_memory_file(const char *name) {
     return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);

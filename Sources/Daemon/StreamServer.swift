@@ -1,4 +1,5 @@
 public import IP
+internal import Linux
 internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
@@ -72,6 +73,13 @@ public final class StreamServer: Sendable {
     fileprivate static let sequenceBits: UInt64 = 24
     /// Connections of all servers of this process so far.
     private static let connections = Atomic<Int>(0)
+    /// The thread of all servers. It and the core's hand each query to and fro: would it interrupt
+    /// who has just written to it, it found one message where soon there are many.
+    private static let group: MultiThreadedEventLoopGroup = {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        group.next().execute { DedicatedThread.wakePatiently() }
+        return group
+    }()
 
     fileprivate let bounds: Bounds
     fileprivate let ask: @Sendable ([Query]) -> Void
@@ -87,7 +95,7 @@ public final class StreamServer: Sendable {
     ///     not wait.
     public init(bounds: Bounds = Bounds(), ask: @escaping @Sendable ([Query]) -> Void) {
         (self.bounds, self.ask) = (bounds, ask)
-        eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        eventLoop = Self.group.next()
         handlers = .makeBoxSendingValue([:], eventLoop: eventLoop)
         let admissions = StreamAdmissions(
             .init(

@@ -42,6 +42,12 @@ public enum DedicatedThread {
         return value
     }
 
+    /// From now on the calling thread interrupts nobody when it is woken (SCHED_BATCH): on a busy
+    /// machine it begins when somebody rests or has had a turn, and finds more to do at once. For a
+    /// thread that takes turns with another one over the same messages. Where the kernel refuses,
+    /// nothing changes.
+    public static func wakePatiently() { _ = culvert_wake_patiently() }
+
     private final class Result<R: Sendable>: Sendable {
         let value = Mutex<R?>(nil)
     }

@@ -53,6 +53,7 @@ int culvert_enter_network(int descriptor);
 int culvert_unshare_mounts(void);
 int culvert_bind_mount(const char *source, const char *target);
 int culvert_name_thread(const char *name);
+int culvert_wake_patiently(void);
 int culvert_memory_file(const char *name);
 int culvert_sealable_memory_file(const char *name);
 int culvert_seal(int descriptor);
