@@ -20,7 +20,7 @@ check: format-check debug unit ## the quick one: format, build, unit tests, tidy
 test: setup format-check debug unit release simulate fuzz end-to-end ## every test there is
 	@echo "make test: all passed"
 
-bench: setup release ## side by side with peers (ONLY=tunnel, setup, dns, idle, nat, revocation)
+bench: setup release ## side by side with peers (ONLY=tunnel, setup, dns, idle, nat, nat64, revocation)
 	@$(CULVERT) lab bench $(ONLY)
 
 lab-long: setup release ## every network fault at length, and a night of 30 minutes: 45 minutes

@@ -120,7 +120,7 @@ extension Gateway {
         for query in arrivals.queries { receive(query, slot, at: now, into: &outbox) }
         for (index, packet) in arrivals.packets.enumerated() {
             guard outbox.hasTunnelRoom(packets: 1, byteCount: packet.bytes.count),
-                outbox.hasNetworkRoom(datagrams: 1, byteCount: Limits.tunnelByteCount + 48)
+                outbox.hasNetworkRoom(datagrams: 1, byteCount: Limits.sealedByteCount)
             else {
                 for rest in arrivals.packets[index...] where client.early.keep(rest) {
                     earlyCount += 1

@@ -194,7 +194,7 @@ extension Gateway {
         heldCount -= held.count
         for (index, packet) in held.enumerated() {
             guard outbox.hasTunnelRoom(packets: 1, byteCount: packet.bytes.count),
-                outbox.hasNetworkRoom(datagrams: 1, byteCount: Limits.tunnelByteCount + 48)
+                outbox.hasNetworkRoom(datagrams: 1, byteCount: Limits.sealedByteCount)
             else {
                 let rest = Array(held[index...])
                 _ = clients[slot]?.names.change(name) { $0.held.insert(contentsOf: rest, at: 0) }

@@ -173,7 +173,7 @@ extension Gateway {
 extension Gateway {
     /// Hands out what the site's nameservers said.
     mutating func takeFindings(at now: Instant, into outbox: inout Outbox) {
-        while outbox.hasNetworkRoom(datagrams: 1, byteCount: Limits.tunnelByteCount + 48),
+        while outbox.hasNetworkRoom(datagrams: 1, byteCount: Limits.sealedByteCount),
             let finding = site.pollFinding()
         {
             switch finding.purpose {

@@ -37,7 +37,7 @@ extension Gateway {
         into outbox: inout Outbox
     ) -> SendOutcome {
         // The whole cannot be made twice: there must be room for it before its last piece is taken.
-        let byteCount = Limits.tunnelByteCount + Limits.tunnelOverhead
+        let byteCount = Limits.sealedByteCount
         guard outbox.hasNetworkRoom(datagrams: Limits.pieces, byteCount: byteCount) else {
             return .noRoom
         }

@@ -286,7 +286,7 @@ extension Gateway {
             counters.untranslatable += 1
             return .refused
         }
-        let byteCount = Limits.tunnelByteCount + Limits.tunnelOverhead
+        let byteCount = Limits.sealedByteCount
         guard outbox.hasNetworkRoom(datagrams: fragmenter.count, byteCount: byteCount) else {
             return .noRoom
         }
@@ -323,7 +323,7 @@ extension Gateway {
             return .refused
         }
         // Each becomes two pieces.
-        let byteCount = Limits.tunnelByteCount + Limits.tunnelOverhead
+        let byteCount = Limits.sealedByteCount
         guard outbox.hasNetworkRoom(datagrams: 2 * segmenter.count, byteCount: byteCount) else {
             return .noRoom
         }

@@ -29,8 +29,8 @@ public struct Gateway: ~Copyable, PacketMachine {
         public static var flowsPerClient: Int { NAT.Limits.flows }
         /// Bytes of a packet inside the tunnel.
         public static var tunnelByteCount: Int { 1_280 }
-        /// What WireGuard and a relay may add to a packet.
-        public static var tunnelOverhead: Int { 48 }
+        /// Bytes of such a packet outside, with what WireGuard and a relay may add.
+        public static var sealedByteCount: Int { tunnelByteCount + 48 }
         /// Clients that may have fragments waiting for others at a time.
         public static var reassembling: Int { 64 }
         /// Pieces of the largest packet.
@@ -231,7 +231,7 @@ extension Gateway {
         let size = entry.segmentByteCount > 0 ? entry.segmentByteCount : all.byteCount
         guard size > 0 else { return true }
         let count = (all.byteCount + size - 1) / size
-        let answerByteCount = Limits.tunnelByteCount + 48
+        let answerByteCount = Limits.sealedByteCount
         guard outbox.hasTunnelRoom(packets: count, byteCount: size),
             outbox.hasNetworkRoom(datagrams: min(count, 8), byteCount: answerByteCount)
         else {

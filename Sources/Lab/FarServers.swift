@@ -93,7 +93,7 @@ final class FarServers: Sendable {
         )
         let echo = try host.write("echo.py", echoScript)
         try host.start("echo", [DNSStage.interpreter, "-u", echo]).waitForOutput("ready")
-        try startSSH(on: host)
+        try SecureShell.start(on: host)
     }
 
     /// Answers every datagram to port 7 with itself.
@@ -108,43 +108,8 @@ final class FarServers: Sendable {
             server.sendto(data, sender)
         """
 
-    /// Debian's sshd, which lets in whoever has the lab's key.
-    private static func startSSH(on host: LabHost) throws {
-        let folder = host.folder
-        for name in ["host_key", "key"] {
-            try host.must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "\(folder)/\(name)")
-        }
-        let configuration = try host.write(
-            "sshd_config",
-            """
-            Port 22
-            HostKey \(folder)/host_key
-            AuthorizedKeysFile \(folder)/key.pub
-            PidFile none
-            StrictModes no
-            UsePAM no
-            PermitRootLogin prohibit-password
-
-            """
-        )
-        try host.must("mkdir", "-p", "/run/sshd")
-        // sshd closes what it inherits, by which Foundation would believe that it has ended.
-        let script =
-            "/usr/sbin/sshd -D -e -f \(configuration) & p=$!; trap \"kill $p\" TERM; wait $p; wait $p"
-        _ = try host.start("sshd", ["sh", "-c", script])
-        let listens = try Lab.waits(seconds: 10) {
-            try host.run("ss", "-Hltn", "sport", "=", ":22").output.contains(":22")
-        }
-        guard listens else { throw LabError("sshd does not listen on \(host.title).") }
-    }
-
     /// `ssh` to `server` by `address`, with the words that follow.
     func ssh(_ server: Server, at address: String, _ words: [String]) -> [String] {
-        let folder = server.host.folder
-        return [
-            "ssh", server.otherFamily, "-F", "none", "-i", "\(folder)/key", "-o",
-            "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o",
-            "LogLevel=ERROR", "root@\(address)",
-        ] + words
+        SecureShell.session(on: server.host, at: address, family: server.otherFamily, words)
     }
 }

@@ -71,10 +71,10 @@ public struct NAT64Bench {
         try start(path)
         try path.waitUntilOpen()
         let before = Measure.busySeconds()
-        let stream = try path.transfer(["-t", "\(seconds)"], seconds: seconds)
+        let stream = try path.transfer([], seconds: seconds)
         let busy = Measure.busySeconds() - before
         let datagrams = try path.transfer(
-            ["-u", "-b", "0", "-l", "64", "-t", "\(seconds)"],
+            ["-u", "-b", "0", "-l", "64"],
             seconds: seconds
         )
         return Figure(
@@ -171,30 +171,14 @@ private struct NAT64Path {
     }
 
     /// What iperf3 saw arrive.
-    func transfer(
-        _ words: [String],
-        seconds: Int
-    ) throws -> (bitsPerSecond: Double, byteCount: Double) {
-        let server = try right.start("iperf3", ["iperf3", "-s", "-1", "-B", Self.right.ipv4])
-        let listens = try Lab.waits(seconds: 5) {
-            try right.run("ss", "-Hltn", "sport", "=", ":5201").output.contains(":5201")
-        }
-        guard listens else { throw LabError("iperf3 does not listen: \(server.output)") }
-        let outcome = try left.run(
-            ["iperf3", "-c", Self.right.ipv6, "-J"] + words,
-            seconds: Double(seconds) + 20
+    func transfer(_ words: [String], seconds: Int) throws -> IPerf.Outcome {
+        try IPerf.run(
+            from: left,
+            to: Self.right.ipv6,
+            on: right,
+            listening: Self.right.ipv4,
+            words: words,
+            seconds: seconds
         )
-        let json =
-            try? JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
-        guard let end = json?["end"] as? [String: Any],
-            let sum = end["sum_received"] as? [String: Any] ?? end["sum"] as? [String: Any],
-            let rate = sum["bits_per_second"] as? Double, let bytes = sum["bytes"] as? Double,
-            bytes > 0
-        else {
-            throw LabError("iperf3 ended with \(outcome.code): \(outcome.output.suffix(1_000))")
-        }
-        let lost = (sum["lost_percent"] as? Double ?? 0) / 100
-        let isSent = end["sum_received"] == nil
-        return (isSent ? rate * (1 - lost) : rate, bytes)
     }
 }

@@ -52,31 +52,18 @@ public struct TunnelBench {
     private func measure(_ make: () throws -> TunnelPair) throws -> Figure {
         let pair = try make()
         defer { pair.network.remove() }
-        let server = try pair.right.start("iperf3", ["iperf3", "-s", "-1", "-B", pair.rightInside])
-        let listens = try Lab.waits(seconds: 5) {
-            try pair.right.run("ss", "-Hltn", "sport", "=", ":5201").output.contains(":5201")
-        }
-        guard listens else { throw LabError("iperf3 does not listen: \(server.output)") }
         let before = Measure.busySeconds()
-        let outcome = try pair.left.run(
-            "iperf3",
-            "-c",
-            pair.rightInside,
-            "-t",
-            "\(seconds)",
-            "-J",
-            seconds: Double(seconds) + 20
+        let outcome = try IPerf.run(
+            from: pair.left,
+            to: pair.rightInside,
+            on: pair.right,
+            listening: pair.rightInside,
+            seconds: seconds
         )
         let busy = Measure.busySeconds() - before
-        let json =
-            try? JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
-        guard let end = json?["end"] as? [String: Any],
-            let sum = end["sum_received"] as? [String: Any],
-            let rate = sum["bits_per_second"] as? Double, let bytes = sum["bytes"] as? Double,
-            bytes > 0
-        else {
-            throw LabError("iperf3 ended with \(outcome.code): \(outcome.output.suffix(1_000))")
-        }
-        return Figure(gigabits: rate / 1e9, secondsPerGigabyte: busy / (bytes / 1e9))
+        return Figure(
+            gigabits: outcome.bitsPerSecond / 1e9,
+            secondsPerGigabyte: busy / (outcome.byteCount / 1e9)
+        )
     }
 }

@@ -1,7 +1,7 @@
 internal import Foundation
 
-/// One process of a gateway follows another while its clients work: `ping`, a download, and a
-/// connection that says nothing meanwhile.
+/// One process of a gateway follows another while its clients work: `ping`, a download, and an
+/// SSH session in which nothing is said meanwhile.
 public struct Upgrade {
     /// Who sees to it that the next process comes.
     public enum Way: String, Sendable, CaseIterable {
@@ -16,7 +16,7 @@ public struct Upgrade {
         /// Seconds from the order to the log's word that the next process goes on.
         public let times: [Double]
         public let traffic: Traffic.Result
-        /// Seconds until the silent connection was answered, after each change.
+        /// Seconds until the SSH session answered, after each change.
         public let echoes: [Double]
         /// Whether the client is served by the gateway that it had before.
         public let isSameGateway: Bool
@@ -71,14 +71,15 @@ public struct Upgrade {
         let ada = field.network.ada
         let sum = try field.bigFile(byteCount: byteCount)
         let server = field.network.sites[0].server
-        let echo = try server.write("echo.py", UpgradeScript.echo)
-        let listener = try server.start("echo", ["python3", "-u", echo])
-        try listener.waitForOutput("listens")
-        let silent = try ada.write("silent.py", UpgradeScript.silent)
-        let connection = try ada.start(
-            "silent",
-            ["python3", "-u", silent, FieldNetwork.name, ada.folder]
+        try SecureShell.start(on: server)
+        let session = SecureShell.session(
+            on: server,
+            at: FieldNetwork.name,
+            family: "-4",
+            ["cat"]
         )
+        let silent = try ada.write("silent.py", UpgradeScript.silent)
+        let connection = try ada.start("silent", ["python3", "-u", silent, ada.folder] + session)
         try connection.waitForOutput("open")
         let traffic = try Traffic(on: ada, name: FieldNetwork.name, path: "/big", sum: sum)
         let before = field.status.gateway
@@ -291,26 +292,19 @@ enum UpgradeScript {
                            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         """
 
-    /// Answers every line on every connection.
-    static let echo = """
-        import socket, threading
-        def serve(connection):
-            while line := connection.recv(100):
-                connection.sendall(line)
-        listener = socket.create_server(("", 7777))
-        print("listens")
-        while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=serve, args=(connection,), daemon=True).start()
-        """
-
-    /// A connection that says nothing until the next file `ask-N` is there.
+    /// A session that says nothing until the next file `ask-N` is there.
     static let silent = """
-        import os, socket, sys, time
-        name, folder = sys.argv[1], sys.argv[2]
-        connection = socket.create_connection((name, 7777), timeout=20)
-        connection.sendall(b"0")
-        connection.recv(100)
+        import os, subprocess, sys, time
+        folder = sys.argv[1]
+        session = subprocess.Popen(
+            sys.argv[2:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+        def ask(number):
+            session.stdin.write(f"{number}\\n")
+            if session.stdout.readline() != f"{number}\\n":
+                sys.exit("the session ended")
+
+        ask(0)
         print("open")
         number = 1
         while True:
@@ -318,8 +312,7 @@ enum UpgradeScript {
                 time.sleep(0.005)
                 continue
             start = time.monotonic()
-            connection.sendall(str(number).encode())
-            connection.recv(100)
+            ask(number)
             print("answer", number, time.monotonic() - start)
             number += 1
         """

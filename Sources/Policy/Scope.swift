@@ -26,7 +26,11 @@ public enum Selection<ID: Hashable & Comparable & Sendable>: Hashable, Sendable 
 
     mutating func formUnion(_ other: Self) {
         switch (self, other) {
-        case (.some(let mine), .some(let theirs)): self = Selection(mine + theirs)
+        case (.some(var mine), .some(let theirs)):
+            self = .none
+            // A large change adds few to many, again and again.
+            for id in theirs { mine.insertInOrder(id) }
+            self = .some(mine)
         case (.all, _), (_, .all): self = .all
         }
     }
@@ -45,7 +49,7 @@ public struct Scope: Hashable, Sendable {
         }
     }
 
-    /// The union of all changes; a client or resource may be in several.
+    /// The union of all changes, one for each set of clients; a client may be in several.
     public private(set) var areas: [Area] = []
     /// Gateways that are new, other than before, or gone; or whose site is.
     public private(set) var gateways: Selection<GatewayID> = .none
@@ -76,7 +80,7 @@ public struct Scope: Hashable, Sendable {
 
     /// Adds what another change touches.
     public mutating func formUnion(_ other: Scope) {
-        for area in other.areas where !areas.contains(area) { areas.append(area) }
+        for area in other.areas { add(area.clients, area.resources) }
         gateways.formUnion(other.gateways)
         identities.formUnion(other.identities)
         hasNewDNS = hasNewDNS || other.hasNewDNS
@@ -86,7 +90,11 @@ public struct Scope: Hashable, Sendable {
 
     mutating func add(_ clients: Selection<ClientID>, _ resources: Selection<ResourceID>) {
         if clients.isEmpty || resources.isEmpty { return }
-        areas.append(Area(clients: clients, resources: resources))
+        guard let index = areas.firstIndex(where: { $0.clients == clients }) else {
+            areas.append(Area(clients: clients, resources: resources))
+            return
+        }
+        areas[index].resources.formUnion(resources)
     }
 
     mutating func add(identities: Selection<ClientID>) { self.identities.formUnion(identities) }

@@ -34,7 +34,7 @@ extension EndToEnd {
                 "upgrade by \(way.rawValue): \(Self.megabytes) MB; next process after "
                     + "\(words(report.times)) s; longest gap of ping "
                     + "\(words([report.traffic.pingGap])) s, of the download "
-                    + "\(words([report.traffic.downloadGap])) s; silent connection answered after "
+                    + "\(words([report.traffic.downloadGap])) s; SSH session answered after "
                     + "\(words(report.echoes)) s"
             )
             #expect(report.traffic.isIntact, "\(report.log)")

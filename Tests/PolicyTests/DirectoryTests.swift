@@ -53,6 +53,28 @@ struct DirectoryTests {
         #expect(directory == before)
     }
 
+    @Test("what several changes touch of the same clients is one area, however many there are")
+    func area() throws {
+        var directory = try Self.example()
+        let names = (0..<50).map { "r\($0)" }
+        try directory.apply(
+            contentsOf: names.flatMap { name -> [Change] in
+                let address = ResourceAddress.name("\(name).example.com")
+                return [
+                    .upsertResource(
+                        .init(id: .init(name), name: name, address: address, site: "hq")
+                    ),
+                    .upsertPolicy(.init(id: .init(name), group: "eng", resource: .init(name))),
+                ]
+            }
+        )
+        let scope = try directory.apply(contentsOf: names.map { .removePolicy(.init($0)) })
+        #expect(scope.areas.count == 1)
+        #expect(names.allSatisfy { scope.touches("laptop", .init($0)) })
+        #expect(!scope.touches("laptop", "git"))
+        #expect(!scope.touches("desktop", "r1"))
+    }
+
     @Test("an actor who goes takes memberships, clients and addresses along")
     func removeActor() throws {
         var directory = try Self.example()

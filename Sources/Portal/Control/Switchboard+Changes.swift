@@ -80,7 +80,7 @@ extension Switchboard {
         if scope.hasNewRelays { changeStockRelays(before: before) }
         if scope.isEmpty && !touchesAll { return }
         forgetGone(before)
-        tellGatewaysOfResources(scope, before)
+        tellGatewaysOfResources(before)
         review(leases.all { scope.touches($0.client, $0.resource) })
         for id in clients.keys.sorted() {
             if touchesAll || scope.touches(id) { tellDifferences(id) }
@@ -127,14 +127,16 @@ extension Switchboard {
     }
 
     /// Running flows obey a resource's new filters at once.
-    private func tellGatewaysOfResources(_ scope: Scope, _ before: Directory) {
+    private func tellGatewaysOfResources(_ before: Directory) {
+        let changed = directory.resources.filter { resource in
+            before.resources[resource.id].map { $0 != resource } ?? false
+        }
+        guard !changed.isEmpty else { return }
         for id in gateways.keys.sorted() {
-            var told: Set<ResourceID> = []
-            for lease in leases.leases(at: id) where told.insert(lease.resource).inserted {
-                guard let gateway = gateways[id], let new = directory.resources[lease.resource],
-                    before.resources[lease.resource] != new
-                else { continue }
-                let update = ToGateway.ResourceUpdate(resource: ResourceForGateway(new))
+            guard let gateway = gateways[id] else { continue }
+            let leased = Set(leases.leases(at: id).map(\.resource))
+            for resource in changed where leased.contains(resource.id) {
+                let update = ToGateway.ResourceUpdate(resource: ResourceForGateway(resource))
                 send(.resource(update), to: gateway)
             }
         }

@@ -11,79 +11,90 @@ struct ActivityRoutes {
         pages.get("/activity/flows", use: flowed)
     }
 
+    /// What one of the pages shows.
+    private struct Kind {
+        let title: String
+        let about: String
+        /// The tab that it is, in the template.
+        let tab: String
+        let emptySentence: String
+        /// What can be looked for.
+        let hint: String
+    }
+
+    private static let reached = Kind(
+        title: "Who reached what",
+        about: "Each time somebody was let in, or was not; kept for "
+            + "\(Int(Store.ActivityLimits.dayCount)) days.",
+        tab: "isReached",
+        emptySentence: "As soon as a client asks to reach a resource, it stands here.",
+        hint: "Person, device, resource"
+    )
+    private static let flows = Kind(
+        title: "Which connections ended",
+        about: "What passed gateways that run with --flow-log portal; the last "
+            + "\(Store.FlowLimits.count) of \(Int(Store.FlowLimits.dayCount)) days.",
+        tab: "isFlows",
+        emptySentence: "Start a gateway with --flow-log portal, and each connection "
+            + "stands here when it has ended.",
+        hint: "Person, device, resource, address"
+    )
+    private static let changes = Kind(
+        title: "Who changed what",
+        about: "Every change of the configuration, in the order in which it was made.",
+        tab: "isChanges",
+        emptySentence: "The first change of the configuration will stand here.",
+        hint: "Person or thing"
+    )
+
     private func reached(_ request: Request, _ context: PortalContext) async throws -> Response {
-        let list = PageList(request, columns: [])
-        let (text, offset, count) = list.window
-        let page = try await portal.store.activity(matching: text, offset: offset, count: count)
-        let frame = try await portal.frame("/activity", request, context)
-        let all = text.isEmpty ? page.total : max(page.total, 1)
-        return frame.response(
-            "activity",
-            title: "Who reached what",
-            [
-                "about": "Each time somebody was let in, or was not; kept for "
-                    + "\(Int(Store.ActivityLimits.dayCount)) days.",
-                "isReached": true,
-                "emptySentence": "As soon as a client asks to reach a resource, it stands here.",
-                "headings": ["When", "Who", "What"],
-                "rows": page.rows.map(\.values),
-                "list": list.values(
-                    shown: page.rows.count,
-                    found: page.total,
-                    all: all,
-                    hint: "Person, device, resource"
-                ),
-            ]
-        )
+        try await page(Self.reached, request, context) { text, offset, count in
+            let page = try await portal.store.activity(matching: text, offset: offset, count: count)
+            return (page.rows.map(\.values), page.total)
+        }
     }
 
     private func flowed(_ request: Request, _ context: PortalContext) async throws -> Response {
-        let list = PageList(request, columns: [])
-        let (text, offset, count) = list.window
-        let page = try await portal.store.flows(matching: text, offset: offset, count: count)
-        let frame = try await portal.frame("/activity", request, context)
-        let all = text.isEmpty ? page.total : max(page.total, 1)
-        return frame.response(
-            "activity",
-            title: "Which connections ended",
-            [
-                "about": "What passed gateways that run with --flow-log portal; the last "
-                    + "\(Store.FlowLimits.count) of \(Int(Store.FlowLimits.dayCount)) days.",
-                "isFlows": true,
-                "emptySentence": "Start a gateway with --flow-log portal, and each connection "
-                    + "stands here when it has ended.",
-                "headings": ["When", "Who", "What"],
-                "rows": page.rows.map(\.values),
-                "list": list.values(
-                    shown: page.rows.count,
-                    found: page.total,
-                    all: all,
-                    hint: "Person, device, resource, address"
-                ),
-            ]
-        )
+        try await page(Self.flows, request, context) { text, offset, count in
+            let page = try await portal.store.flows(matching: text, offset: offset, count: count)
+            return (page.rows.map(\.values), page.total)
+        }
     }
 
     private func changed(_ request: Request, _ context: PortalContext) async throws -> Response {
+        try await page(Self.changes, request, context) { text, offset, count in
+            let page = try await portal.store.audit(matching: text, offset: offset, count: count)
+            return (page.rows.map(\.values), page.total)
+        }
+    }
+
+    /// A page of what `find` finds.
+    private func page(
+        _ kind: Kind,
+        _ request: Request,
+        _ context: PortalContext,
+        find: (_ text: String, _ offset: Int, _ count: Int) async throws -> (
+            rows: [[String: Any]], total: Int
+        )
+    ) async throws -> Response {
         let list = PageList(request, columns: [])
         let (text, offset, count) = list.window
-        let page = try await portal.store.audit(matching: text, offset: offset, count: count)
+        let found = try await find(text, offset, count)
         let frame = try await portal.frame("/activity", request, context)
-        let all = text.isEmpty ? page.total : max(page.total, 1)
         return frame.response(
             "activity",
-            title: "Who changed what",
+            title: kind.title,
             [
-                "about": "Every change of the configuration, in the order in which it was made.",
-                "isChanges": true,
-                "emptySentence": "The first change of the configuration will stand here.",
+                "about": kind.about,
+                kind.tab: true,
+                "emptySentence": kind.emptySentence,
                 "headings": ["When", "Who", "What"],
-                "rows": page.rows.map(\.values),
+                "rows": found.rows,
                 "list": list.values(
-                    shown: page.rows.count,
-                    found: page.total,
-                    all: all,
-                    hint: "Person or thing"
+                    shown: found.rows.count,
+                    found: found.total,
+                    all: text.isEmpty ? found.total : max(found.total, 1),
+                    hint: kind.hint
                 ),
             ]
         )

@@ -29,6 +29,9 @@ final class Crowd: @unchecked Sendable {
         "connected=\(connected.count) \(sent.words("sent")) \(received.words("received"))"
     }
 
+    /// Asks once more for what a client lacks: what it was refused may be permitted by now.
+    func askAgain() { for member in members { member.ping() } }
+
     /// Adds a client, which connects at once.
     func add(_ name: String, _ token: Token) throws {
         let member = try Member(members.count, name, token, own: own, targets: targets, crowd: self)
@@ -132,9 +135,12 @@ private final class Member: @unchecked Sendable {
         settle()
     }
 
-    /// Echo requests until there is a tunnel: what makes the client ask for one.
-    private func ping() {
-        guard let tunnel, !crowd.connected.contains(number) else { return }
+    /// An echo request to each target for which there is no lease: what makes the client ask for
+    /// one.
+    func ping() {
+        guard let tunnel else { return }
+        let leased = machine.status(at: SystemClock.now()).resources.filter { $0.state == .leased }
+        guard leased.count < targets.count else { return }
         for target in targets {
             let packet = Self.echoRequest(from: tunnel, to: target)
             Self.fill(&crowd.batch, with: packet)

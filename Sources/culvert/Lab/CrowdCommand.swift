@@ -45,6 +45,7 @@ struct CrowdCommand: AsyncParsableCommand {
         report.schedule(deadline: .now(), repeating: 1)
         report.setEventHandler {
             FileHandle.standardOutput.write(Data("\(crowd.summary)\n".utf8))
+            crowd.askAgain()
         }
         report.resume()
         Interruption.wait()

@@ -121,6 +121,11 @@ struct BenchCommand: ParsableCommand {
                 case .nat64:
                     try NAT64Bench(executable: executable, runs: runs, seconds: min(seconds, 3))
                         .run { LabCommand.say($0) }
+                    try TranslatedPathBench(
+                        executable: executable,
+                        runs: runs,
+                        seconds: min(seconds, 2)
+                    ).run { LabCommand.say($0) }
                 case .idle:
                     try IdleBench(executable: executable, clients: clients, minutes: minutes)
                         .run { LabCommand.say($0) }
