@@ -14,6 +14,8 @@ struct OneWire {
     let gateway: LabHost
     let ada: LabHost
     let site: LabHost
+    /// Ada's.
+    let client: Running
 
     /// Makes the network and starts the roles; ada's client is connected.
     ///
@@ -54,7 +56,7 @@ struct OneWire {
             _ = try roles.portal(on: portal)
             try roles.apply(configuration, portal: portal)
             _ = try roles.gateway(on: gateway, site: "headquarters", portal: portal)
-            _ = try roles.client(on: ada, email: "ada@example.com", portal: portal)
+            client = try roles.client(on: ada, email: "ada@example.com", portal: portal)
         } catch {
             network.remove()
             throw error

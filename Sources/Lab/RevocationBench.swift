@@ -188,7 +188,11 @@ private struct RevocationWorld {
             ],
             seconds: 60 + (all == "0" ? 5 : 60) * Double(runs)
         )
-        guard outcome.code == 0 else { throw LabError("No revocation: \(outcome.output)") }
+        guard outcome.code == 0 else {
+            throw LabError(
+                "No revocation: \(outcome.output)\nThe client: \(wire.client.output.suffix(2_000))"
+            )
+        }
         return try outcome.output.split(separator: "\n").map {
             try JSONDecoder().decode(RevocationBench.Sample.self, from: Data($0.utf8))
         }

@@ -139,8 +139,9 @@ private final class Member: @unchecked Sendable {
     /// one.
     func ping() {
         guard let tunnel else { return }
-        let leased = machine.status(at: SystemClock.now()).resources.filter { $0.state == .leased }
-        guard leased.count < targets.count else { return }
+        let states = machine.status(at: SystemClock.now()).resources.map(\.state)
+        guard states.count(where: { $0 == .leased }) < targets.count, !states.contains(.asking)
+        else { return }
         for target in targets {
             let packet = Self.echoRequest(from: tunnel, to: target)
             Self.fill(&crowd.batch, with: packet)
