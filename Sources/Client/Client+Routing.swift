@@ -45,7 +45,7 @@ extension Client {
         if plan.tunnel.contains(where: { $0.contains(destination) }) {
             return routeToGateway(destination)
         }
-        switch router.choose(for: header) {
+        switch follow(header, router.choose(for: header)) {
         case .resource(let id):
             return routeToResource(id, slot: -1, header, at: now, into: &outbox)
         case .filtered:
@@ -55,6 +55,18 @@ extension Client {
             counters.unknownDestination += 1
             return .refuse(.networkUnreachable)
         }
+    }
+
+    /// Later fragments go where their first one went, whatever would be chosen for them.
+    private mutating func follow(_ header: PacketHeader, _ choice: Router.Choice) -> Router.Choice {
+        guard header.isFragment else { return choice }
+        guard header.isLaterFragment else {
+            fragments.note(header, choice)
+            return choice
+        }
+        let known = fragments.choice(for: header)
+        if case .resource(let id)? = known, !router.knows(id) { return choice }
+        return known ?? choice
     }
 
     private mutating func routeToName(
@@ -68,7 +80,7 @@ extension Client {
             counters.unknownDestination += 1
             return .refuse(.hostUnreachable)
         }
-        switch router.choose(among: matching, for: header) {
+        switch follow(header, router.choose(among: matching, for: header)) {
         case .resource(let id):
             return routeToResource(id, slot: place.slot, header, at: now, into: &outbox)
         case .filtered:

@@ -97,6 +97,7 @@ public struct Client: ~Copyable, PacketMachine {
     var draining: [ResourceID] = []
 
     var flows = FlowCache()
+    var fragments = FragmentedDatagrams()
     var connections = RunningConnections()
     var openings = OpeningConnections()
     /// When leases that only running connections need are looked at.

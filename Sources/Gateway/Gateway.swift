@@ -59,8 +59,10 @@ public struct Gateway: ~Copyable, PacketMachine {
         public static var hostsSeconds: UInt32 { 30 }
         /// Seconds that the answer to ANY may be kept.
         public static var minimalSeconds: UInt32 { 3_600 }
-        /// A repeated SYN this late means that the first address does not answer.
-        public static var answerPatience: Duration { .milliseconds(900) }
+        /// A repeated SYN this late means that the first address does not answer. Less than the
+        /// second after which kernels repeat it (RFC 6298 2.1), since the first one may have waited
+        /// for its name.
+        public static var answerPatience: Duration { .milliseconds(700) }
     }
 
     /// A name of a client that waits for an answer of the resolver.

@@ -130,6 +130,9 @@ extension PeerPool {
         if isConnected {
             peer.liveness.resume(lastTraffic: lastTraffic.map(Instant.init), at: now)
         }
+        // Relays that lend anew are asked to let it in.
+        peer.permitted = peer.paths.addresses
+        for address in peer.permitted { permissions[address, default: 0] += 1 }
         generations[slot] = generation
         peers[slot] = peer
         slots[configuration.publicKey] = slot

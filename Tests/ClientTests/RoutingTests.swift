@@ -55,6 +55,27 @@ struct RoutingTests {
         #expect(Self.asked(world, ClientWorld.tcp(to: address, port: 80)) == nil)
     }
 
+    @Test("where two resources split a name, a datagram in fragments goes to one of them")
+    func fragments() throws {
+        let world = ClientWorld()
+        world.start([
+            ClientWorld.name("echo", "*.example.com", [Filter(.udp)]),
+            ClientWorld.name("ssh", "git.example.com", [Filter(.tcp, ports: 22...22)]),
+        ])
+        let address = try #require(world.resolve("git.example.com").first)
+        var (first, second) = (ClientWorld.udp(to: address), ClientWorld.udp(to: address))
+        // More fragments; the offset of a later one.
+        (first[6], second[6], second[7]) = (0x20, 0, 100)
+        #expect(Self.asked(world, first) == "echo")
+        #expect(Self.asked(world, second) == nil)
+        // A later one whose first was refused is for nobody else either.
+        var (refused, rest) = (ClientWorld.tcp(to: address, port: 80), second)
+        (refused[5], rest[5]) = (9, 9)
+        (refused[6], rest[9]) = (0x20, refused[9])
+        #expect(Self.asked(world, refused) == nil)
+        #expect(Self.asked(world, rest) == nil)
+    }
+
     @Test("a proxy address beats a network that covers it, and the internet takes what is left")
     func kinds() throws {
         let world = ClientWorld()

@@ -60,6 +60,17 @@ import Testing
         #expect(Self.told(world) == [false, false, true])
     }
 
+    @Test func `a SYN is repeated too late also when the first one waited for its name`() {
+        let (world, client) = Self.world()
+        Self.syn(world, client)
+        world.run(for: .milliseconds(600))
+        Self.syn(world, client)
+        #expect(Self.told(world).isEmpty)
+        world.run(for: .milliseconds(150))
+        Self.syn(world, client)
+        #expect(Self.told(world) == [false])
+    }
+
     @Test func `an error of the network is told, and kept from the client, who may move`() {
         let (world, client) = Self.world()
         Self.syn(world, client)

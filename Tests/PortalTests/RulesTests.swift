@@ -2,6 +2,7 @@ internal import Control
 internal import Foundation
 internal import IP
 internal import NIOCore
+internal import Policy
 internal import SwiftASN1
 @testable internal import Portal
 internal import Testing

@@ -226,65 +226,6 @@ internal import Testing
     }
 }
 
-/// What is believed of who reaches what.
-@Suite struct ReachTableTests {
-    private let start = Date(timeIntervalSince1970: 1_800_000_000)
-
-    @Test func `a gateway is passed over for longer each time, and for what lies long back not`() {
-        var table = ReachTable()
-        var now = start
-        var times: [Double] = []
-        for _ in 0..<7 {
-            let news1 = table.fail("gw", "git", nil, at: now)
-            #expect(news1)
-            var seconds = 0.0
-            while table.isPassedOver("gw", "git", at: now.addingTimeInterval(seconds)) {
-                seconds += 10
-            }
-            times.append(seconds)
-            now += seconds
-        }
-        #expect(times == [30, 60, 120, 240, 480, 600, 600])
-        now += 601
-        _ = table.fail("gw", "git", nil, at: now)
-        #expect(!table.isPassedOver("gw", "git", at: now + 30))
-    }
-
-    @Test func `what is said again while it is believed is no news, and lasts from then on`() {
-        var table = ReachTable()
-        let news2 = table.fail("gw", "git", nil, at: start)
-        #expect(news2)
-        let news3 = table.fail("gw", "git", "no way", at: start + 20)
-        #expect(!news3)
-        #expect(table.isPassedOver("gw", "git", at: start + 49))
-        #expect(!table.isPassedOver("gw", "git", at: start + 51))
-        #expect(table.unreached(by: "gw", at: start + 30).map(\.sentence) == ["no way"])
-        #expect(!table.isPassedOver("other", "git", at: start))
-        #expect(!table.isPassedOver("gw", "lab", at: start))
-    }
-
-    @Test func `one that heals is taken again at once, and forgotten when it starts anew`() {
-        var table = ReachTable()
-        _ = table.fail("gw", "git", nil, at: start)
-        table.heal("gw", "git", at: start + 5)
-        #expect(!table.isPassedOver("gw", "git", at: start + 6))
-        // It did that before: a little longer than the first time.
-        _ = table.fail("gw", "git", nil, at: start + 10)
-        #expect(table.isPassedOver("gw", "git", at: start + 65))
-        table.forget("gw")
-        #expect(table.count == 0)
-    }
-
-    @Test func `no number of resources makes it grow`() {
-        var table = ReachTable()
-        for number in 0..<5_000 {
-            _ = table.fail("gw", ResourceID("r\(number)"), nil, at: start + Double(number))
-        }
-        #expect(table.count == ReachTable.Limits.count)
-        #expect(table.isPassedOver("gw", "r4999", at: start + 5_000))
-    }
-}
-
 extension ToClient {
     var move: Move? { if case .move(let value) = self { value } else { nil } }
 }

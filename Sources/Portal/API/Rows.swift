@@ -179,7 +179,7 @@ extension Switchboard {
                 site: directory.sites[gateway.site]?.name ?? "",
                 isOnline: gateways[gateway.id] != nil,
                 isDraining: isDraining(gateway.id),
-                unreached: reach.unreached(by: gateway.id, at: .now).compactMap {
+                unreached: reach.unreached(by: gateway.id, at: WallTime(.now)).compactMap {
                     directory.resources[$0.0]?.name
                 },
                 clients: leases.clientCount(at: gateway.id),

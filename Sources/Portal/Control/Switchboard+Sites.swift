@@ -30,10 +30,12 @@ extension Switchboard {
         guard let gateway = gateways[id], directory.resources[reach.resource]?.site == gateway.site
         else { return }
         let now = Date.now
-        guard !reach.isReached else { return self.reach.heal(id, reach.resource, at: now) }
+        guard !reach.isReached else {
+            return self.reach.heal(id, reach.resource, at: WallTime(now))
+        }
         metrics.count(.unreached)
         let sentence = reach.sentence.map { String($0.prefix(Limits.sentenceCount)) }
-        let isNews = self.reach.fail(id, reach.resource, sentence, at: now)
+        let isNews = self.reach.fail(id, reach.resource, sentence, at: WallTime(now))
         if isNews {
             logger.notice(
                 "a gateway does not reach a resource",
@@ -65,7 +67,7 @@ extension Switchboard {
                 isDraining: isDraining(gateway.id),
                 speaksCurrent: gateway.version >= .current,
                 region: gateway.region,
-                isPassedOver: reach.isPassedOver(gateway.id, resource, at: now)
+                isPassedOver: reach.isPassedOver(gateway.id, resource, at: WallTime(now))
             )
         }.sorted { $0.id < $1.id }
     }
@@ -81,7 +83,7 @@ extension Switchboard {
         guard let site = gateways[lease.gateway]?.site ?? directory.gateways[lease.gateway]?.site
         else { return false }
         let isServed = options(at: site, for: lease.resource, at: now).contains {
-            $0.id != lease.gateway && $0.speaksCurrent && !$0.isDraining && !$0.isPassedOver
+            $0.id != lease.gateway && $0.canTakeOver
         }
         guard isServed else { return false }
         guard let client = clients[lease.client] else { return true }

@@ -7,7 +7,9 @@ struct Summary {
     private var elapsed = Duration.zero
     private var probes = 0
     private var strictProbes = 0
+    private var largeProbes = 0
     private var queries = 0
+    private var siteAnswers = 0
     private var faults: [Fault: Int] = [:]
     private var datagrams = 0
     private var recoveries: [(label: String, longest: Duration, count: Int)] = []
@@ -17,7 +19,9 @@ struct Summary {
         elapsed += result.elapsed
         probes += result.probes
         strictProbes += result.strictProbes
+        largeProbes += result.largeProbes
         queries += result.queries
+        siteAnswers += result.siteAnswers
         faults.merge(result.faults) { $0 + $1 }
         datagrams += result.datagrams
         for recovery in result.recoveries { add(recovery) }
@@ -38,7 +42,8 @@ struct Summary {
     func text(wall: Duration) -> String {
         let count = faults.values.reduce(0, +)
         var lines = [
-            "\(probes) probes (\(strictProbes) judged strictly), \(queries) queries, "
+            "\(probes) probes (\(strictProbes) judged strictly, \(largeProbes) in pieces), "
+                + "\(queries) queries (\(siteAnswers) answered by the site), "
                 + "\(count) faults, \(datagrams) datagrams"
         ]
         if count > 0 {

@@ -7,14 +7,20 @@ import Testing
     /// `SEED=17` runs that seed alone.
     private static let wanted = ProcessInfo.processInfo.environment["SEED"].flatMap { UInt64($0) }
 
-    static func check(_ seeds: ClosedRange<UInt64>, _ options: Simulation.Options) {
-        for seed in wanted.map({ $0...$0 }) ?? seeds {
+    /// Runs worlds, each of which must pass.
+    @discardableResult
+    static func check(
+        _ seeds: ClosedRange<UInt64>,
+        _ options: Simulation.Options
+    ) -> [Simulation.Result] {
+        (wanted.map { $0...$0 } ?? seeds).map { seed in
             let result = Simulation.run(seed: seed, options)
-            guard let failure = result.failure else { continue }
+            guard let failure = result.failure else { return result }
             var again = options
             again.isTracing = true
             let trace = Simulation.run(seed: seed, again).trace.suffix(40).joined(separator: "\n")
             Issue.record("seed \(seed) failed \(failure); replay: SEED=\(seed) make unit\n\(trace)")
+            return result
         }
     }
 

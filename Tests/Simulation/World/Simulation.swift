@@ -37,7 +37,11 @@ public struct Simulation {
         /// Packets, questions and faults, and how many verdicts nothing disturbed.
         public let probes: Int
         public let strictProbes: Int
+        /// Probes that went in pieces.
+        public let largeProbes: Int
         public let queries: Int
+        /// How many of those a site answered.
+        public let siteAnswers: Int
         public let faults: [Fault: Int]
         public let datagrams: Int
         /// The longest recovery after each kind of fault, from the next packet.
@@ -67,7 +71,9 @@ public struct Simulation {
             elapsed: world.elapsed,
             probes: scene.prober.tally.values.reduce(0, +),
             strictProbes: scene.prober.strictCount,
+            largeProbes: scene.prober.largeCount,
             queries: scene.queries.count,
+            siteAnswers: scene.queries.siteCount,
             faults: workload.faultCounts,
             datagrams: scene.internet.datagramCount,
             recoveries: scene.calm.recoveries

@@ -145,7 +145,8 @@ final class Calm {
         }
     }
 
-    private func remember(_ label: String, _ taken: Duration) {
+    /// How long it took until something was well again, where somebody else measured it.
+    func remember(_ label: String, _ taken: Duration) {
         // The length of a fault is part of its words, not of its kind.
         let kind = String(label.prefix { !$0.isNumber })
         guard let place = recoveries.firstIndex(where: { $0.label == kind }) else {
@@ -164,17 +165,18 @@ final class Calm {
         }
     }
 
-    /// What disturbed the time from `start` to now; nil when all was calm.
+    /// What disturbed the time from `start` to now, `known` left out; nil when all was calm.
     func disturbance(
         of resource: ResourceID?,
         since start: Instant,
-        endingStreams: Bool = false
+        endingStreams: Bool = false,
+        except known: Disturbance? = nil
     ) -> Disturbance? {
         let gateway = resource.flatMap { self.gateway($0) }
         return disturbances.last { disturbance in
-            guard disturbance.concerns(resource), !endingStreams || disturbance.endsStreams else {
-                return false
-            }
+            guard disturbance !== known, disturbance.concerns(resource),
+                !endingStreams || disturbance.endsStreams
+            else { return false }
             return disturbance.end(at: gateway).map { $0 >= start } ?? true
         }
     }

@@ -153,11 +153,4 @@ extension Faults {
         calm.heal(change, within: .seconds(scene.settings.timeToLive) + .seconds(16))
     }
 
-    /// The host's own nameserver is another one.
-    func changeUpstreams() {
-        guard scene.client.machine != nil, !isClientBusy else { return }
-        let change = calm.begin("the host's nameserver changes")
-        scene.client.changeResolver()
-        calm.heal(change, within: .seconds(1))
-    }
 }

@@ -48,6 +48,29 @@ extension Faults {
         absent(gateway, fault, for: world.between(.seconds(1), .seconds(60)))
     }
 
+    /// Nothing ends: another process goes on with sessions and flows.
+    func upgradeGateway() {
+        guard let gateway = idleGateway(), gateway.isRunning, canTell, isClientSettled else {
+            return
+        }
+        busyGateways.append(gateway.id)
+        // Without UDP its streams to relays are opened anew, after which it waits for an answer by
+        // UDP in vain: another gateway may have been taken by then.
+        let isSlow = gateway.place.settings.blocksUDP && scene.gateways.count > 1
+        let fault = calm.begin("a gateway is upgraded", endsStreams: isSlow)
+        let pause = world.between(.milliseconds(5), .milliseconds(500))
+        gateway.upgrade(after: pause)
+        world.after(pause) { [self] in
+            if Theory.isDirect(scene.client.place.settings, gateway.place.settings) {
+                calm.heal(fault, within: Bounds.path + trip - pause)
+            } else {
+                // Its relay lends anew, of which the client is told.
+                calm.heal(fault, withinOfNextPacket: pathBound + portalTrip)
+            }
+            healWhenBack(gateway, nil)
+        }
+    }
+
     private func idleGateway() -> GatewayHost? {
         let gateway = world.pick(scene.gateways)
         return busyGateways.contains(gateway.id) || isPathBusy ? nil : gateway

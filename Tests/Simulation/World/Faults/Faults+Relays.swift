@@ -24,7 +24,7 @@ extension Faults {
     }
 
     /// Whether the client found its gateways again after it was away.
-    private var isClientSettled: Bool {
+    var isClientSettled: Bool {
         clientAbsence.map { $0.end.map { $0 <= world.now } ?? false } ?? true
     }
 
@@ -52,12 +52,13 @@ extension Faults {
     }
 
     private func begin(_ relay: RelayHost, _ words: String) -> Calm.Disturbance {
-        // Without any relay direct paths go on, but nobody finds a new one.
+        // Without any relay direct paths go on, but nobody finds a new one, nor what is being
+        // looked for.
         let isLast = !hasOther(than: relay)
         let isServed =
             !isLast
             || isDirectEverywhere && busyGateways.isEmpty && !portal.leases.isEmpty
-                && isClientSettled
+                && isClientSettled && calm.disturbance(of: nil, since: world.now) == nil
         isWithoutRelays = isLast
         busyRelays.append(relay.id)
         let fault = calm.begin(words, endsStreams: !isServed)

@@ -6,10 +6,11 @@ internal import SansIO
 /// What may happen to a world beside traffic.
 public enum Fault: String, Sendable, CaseIterable {
     case policyChanged, filtersChanged, verificationChanged, membershipChanged, resourceChanged
-    case siteChanged, recordsChanged, upstreamsChanged
+    case siteChanged, recordsChanged, upstreamsChanged, adminUpstreamsChanged, upstreamDies
     case natForgets, natIsRenumbered, gatewayNATForgets, gatewayNATIsRenumbered, allNATsForget
     case clientRoams, pathIsCut
     case clientIsKilled, clientSleeps, gatewayIsKilled, gatewayStops
+    case gatewayIsCutOff, gatewayIsUpgraded
     case portalRestarts, clientLosesPortal, gatewayLosesPortal
     case relayIsKilled, relayStops, relayIsReplaced, relayIsCut
 }
@@ -28,11 +29,15 @@ final class Faults {
         static let keepalive: Duration = .seconds(25)
         /// A network without UDP is found out, and a stream opened through it.
         static let stream: Duration = .seconds(3)
+        /// A new connection to what its gateway does not reach.
+        static let reach: Duration = .seconds(2)
     }
 
     unowned let scene: Scene
     /// How often each was done.
     private(set) var counts: [Fault: Int] = [:]
+    /// Connections that faults open by themselves.
+    private var streamCount = 1_000_000
     var isVerified = true
     var isMember = true
     var removed: [ResourceID] = []
@@ -65,6 +70,14 @@ final class Faults {
     var calm: Calm { scene.calm }
     var portal: PortalHost { scene.portal }
 
+    /// A number for a connection of a fault.
+    func nextStream() -> Int {
+        streamCount += 1
+        return streamCount
+    }
+
+    func count(_ fault: Fault) { counts[fault, default: 0] += 1 }
+
     /// Does one of all.
     func inflict() { inflict(world.pick(Fault.allCases)) }
 
@@ -73,7 +86,7 @@ final class Faults {
         noteLackOfRelays()
         let before = calm.count
         perform(fault)
-        if calm.count > before { counts[fault, default: 0] += 1 }
+        if calm.count > before { count(fault) }
     }
 
     private func perform(_ fault: Fault) {
@@ -86,6 +99,8 @@ final class Faults {
         case .siteChanged: changeSite()
         case .recordsChanged: changeRecords()
         case .upstreamsChanged: changeUpstreams()
+        case .adminUpstreamsChanged: changeAdminUpstreams()
+        case .upstreamDies: killUpstream()
         case .natForgets: resetNAT(of: [scene.client.place])
         case .gatewayNATForgets: resetNAT(of: [world.pick(scene.gateways).place])
         case .allNATsForget: resetNAT(of: [scene.client.place] + scene.gateways.map(\.place))
@@ -97,6 +112,8 @@ final class Faults {
         case .clientSleeps: suspend()
         case .gatewayIsKilled: crashGateway()
         case .gatewayStops: stopGateway()
+        case .gatewayIsCutOff: cutOffGateway()
+        case .gatewayIsUpgraded: upgradeGateway()
         case .portalRestarts: restartPortal()
         case .clientLosesPortal: cutPortalFromClient()
         case .gatewayLosesPortal: cutPortalFromGateway()

@@ -11,6 +11,16 @@ public enum Mistake: String, Sendable, CaseIterable {
     case dropPermissionRefresh = "drop-permission-refresh"
     /// The portal goes on telling where a role could be reached at first, whatever it says later.
     case acceptStaleMapping = "accept-stale-mapping"
+    /// The portal does not listen when a gateway says that it does not reach a resource.
+    case ignoreReach = "ignore-reach"
+    /// What a gateway leaves for the next process is given to two of them, one after the other.
+    case resumeTwice = "resume-twice"
+    /// The client's host puts questions that are for a site to its own nameserver.
+    case askOutside = "ask-outside"
+    /// The client's host loses the second piece of each datagram that it cuts.
+    case losePieces = "lose-pieces"
+    /// The client's host does not say that its nameservers are others.
+    case keepResolvers = "keep-resolvers"
 }
 
 extension Scene {
@@ -35,6 +45,11 @@ extension Scene {
                 }
             }
         case .acceptStaleMapping: portal.believesFirstCandidates = true
+        case .ignoreReach: portal.ignoresReach = true
+        case .askOutside: client.asksOutside = true
+        case .losePieces: client.losesPieces = true
+        case .keepResolvers: client.keepsResolvers = true
+        case .resumeTwice: for gateway in gateways { gateway.resumesTwice = true }
         }
     }
 }

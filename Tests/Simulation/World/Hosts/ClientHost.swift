@@ -22,8 +22,16 @@ final class ClientHost {
     private(set) var configuration: Client.HostConfiguration?
     /// Processes so far.
     private(set) var starts = 0
+    /// The nameservers of the networks.
     private let resolvers: [Endpoint]
-    private var resolverNumber = 0
+    /// Those that the host uses now, in order.
+    private(set) var ownResolvers: [Endpoint]
+    /// The resources that the running process was told of.
+    private(set) var resources: [ResourceForClient] = []
+    /// Mistakes, made on purpose.
+    var keepsResolvers = false
+    var asksOutside = false
+    var losesPieces = false
     /// A mistake, made on purpose.
     var skipsDeadlines = false
     let bridges: RelayBridges
@@ -33,6 +41,7 @@ final class ClientHost {
     var onSend: () -> Void = {}
     var onEvent: (Client.Event) -> Void = { _ in }
     var onExchange: (Exchange, @escaping ([UInt8]?) -> Void) -> Void = { _, _ in }
+    var onForward: (UpstreamQuery, @escaping ([UInt8]?) -> Void) -> Void = { _, _ in }
     var toPortal: (FromRole) -> Void = { _ in }
 
     init(
@@ -44,6 +53,7 @@ final class ClientHost {
     ) {
         (self.world, self.internet, self.places) = (world, internet, places)
         (self.channel, self.resolvers) = (channel, resolvers)
+        ownResolvers = [resolvers[0]]
         host = internet.add("client", in: places[0].network, places[0].addresses, port: 51_820)
         bridges = RelayBridges(internet, host)
         random = world.random.fork()
@@ -84,10 +94,10 @@ final class ClientHost {
         }
         running.skipsDeadlines = skipsDeadlines
         machine = running
-        configuration = nil
+        (configuration, resources) = (nil, [])
         channel.isRoleRunning = true
         tellAddresses()
-        running.handle(.hostResolvers([resolvers[resolverNumber]]))
+        running.handle(.hostResolvers(ownResolvers))
         channel.open()
     }
 
@@ -106,15 +116,22 @@ final class ClientHost {
         internet.move(host, to: place.network, place.addresses)
     }
 
-    /// The host is given another nameserver.
-    func changeResolver() {
-        resolverNumber = (resolverNumber + 1) % resolvers.count
-        machine?.handle(.hostResolvers([resolvers[resolverNumber]]))
+    /// The host is given other nameservers: one of them, or both.
+    func changeResolvers() {
+        let reversed = Array(resolvers.reversed())
+        let choices = [[resolvers[0]], [resolvers[1]], resolvers, reversed]
+        ownResolvers = world.pick(choices.filter { $0 != ownResolvers })
+        if !keepsResolvers { machine?.handle(.hostResolvers(ownResolvers)) }
     }
 
     /// The host's addresses are others than before.
     func tellAddresses() {
         machine?.handle(.localAddresses(host.addresses, port: host.port))
+    }
+
+    /// A packet of an application that is larger than the tunnel device, in any order.
+    func send(pieces: [[UInt8]]) {
+        for (number, piece) in pieces.enumerated() where !losesPieces || number != 1 { send(piece) }
     }
 
     /// A packet of an application.
@@ -123,7 +140,28 @@ final class ClientHost {
         machine?.receive(packet: packet, offload)
     }
 
-    func receive(_ message: ToClient) { machine?.handle(.portal(message)) }
+    func receive(_ message: ToClient) {
+        guard let machine, !machine.isSuspended else { return }
+        switch message {
+        case .welcome(let welcome): resources = welcome.resources
+        case .changes(let changes): for change in changes.changes { take(change) }
+        default: break
+        }
+        machine.handle(.portal(message))
+    }
+
+    private func take(_ change: ChangeForClient) {
+        switch change {
+        case .resource(let resource):
+            resources.removeAll { $0.id == resource.id }
+            resources.append(resource)
+        case .resourceRemoved(let id): resources.removeAll { $0.id == id }
+        default: break
+        }
+    }
+
+    /// Whether the running process was told that a name is protected.
+    func knows(_ name: Name) -> Bool { resources.contains { Plan.covers($0.id, name) } }
 
     private func greet() {
         guard let machine else { return }
@@ -141,16 +179,38 @@ final class ClientHost {
             }
         case .persist(let record): names += record.bytes
         case .replaceNames(let bytes): names = bytes
-        case .configure(let configuration): self.configuration = configuration
+        case .configure(let configuration): configure(configuration)
         case .connectRelay(let relay): bridges.connect(relay)
         case .disconnectRelay(let relay): bridges.disconnect(relay)
         case .event(let event):
             world.note("client: \(event)")
             world.after(.zero) { [self] in onEvent(event) }
-        // The simulated host asks by datagrams only; what it cannot ask fails at once.
-        case .forward(let query):
-            running.handle(.exchangeAnswered(token: query.token, bytes: nil))
+        case .forward(let query): forward(query, of: running)
         case .port, .streamAnswer, .finished: break
+        }
+    }
+
+    private func configure(_ new: Client.HostConfiguration) {
+        let old = Set(configuration?.sentinels ?? [])
+        if Set(new.sentinels) != old, !old.isDisjoint(with: new.sentinels) {
+            world.fail("the host cannot see that its nameservers are others: \(new.sentinels)")
+        }
+        configuration = new
+    }
+
+    /// A question for the kernel's own sockets.
+    private func forward(_ query: UpstreamQuery, of running: MachineHost<Client>) {
+        let reply: ([UInt8]?) -> Void = { [weak running] bytes in
+            running?.handle(.exchangeAnswered(token: query.token, bytes: bytes))
+        }
+        world.after(.zero) { [self] in
+            guard asksOutside else { return onForward(query, reply) }
+            let exchange = Exchange(
+                token: query.token,
+                server: ownResolvers[0],
+                bytes: query.bytes
+            )
+            onExchange(exchange, reply)
         }
     }
 }

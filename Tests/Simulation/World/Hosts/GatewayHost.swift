@@ -17,10 +17,16 @@ final class GatewayHost {
     private(set) var machine: MachineHost<Gateway>?
     private let resolvers: [Endpoint]
     private let masquerade: Masquerade
+    private var defragmenter = Defragmenter()
+    private var identification: UInt32 = 0
     let bridges: RelayBridges
     private var random: RandomSource
     /// Processes so far.
     private(set) var starts = 0
+    /// What comes between two processes, which the kernel keeps; nil: it is received.
+    private var kept: [() -> Void]?
+    /// A mistake, made on purpose: what one process left is given to two others.
+    var resumesTwice = false
 
     /// A packet leaves the tunnel device, before it is masqueraded.
     var onForward: ([UInt8], PacketHeader) -> Void = { _, _ in }
@@ -52,7 +58,9 @@ final class GatewayHost {
             machine?.handle(.relayStream(relay, bridge: bridge))
         }
         host.deliver = { [unowned self] bytes, remote, local in
-            machine?.receive(datagram: bytes, remote: remote, local: local)
+            receiveOrKeep { [unowned self] in
+                machine?.receive(datagram: bytes, remote: remote, local: local)
+            }
         }
         seat.channel.onOpen = { [unowned self] in greet() }
         seat.channel.onBreakAtRole = { [unowned self] in
@@ -64,18 +72,60 @@ final class GatewayHost {
     var isRunning: Bool { machine != nil }
     private var channel: ControlChannel { seat.channel }
 
+    private func receiveOrKeep(_ body: @escaping () -> Void) {
+        guard kept == nil else {
+            kept?.append(body)
+            return
+        }
+        body()
+    }
+
     /// Starts the process; its keys are new.
-    func start() {
-        starts += 1
-        let wall = WallStart(
+    func start() { start(Gateway(wallClock: wall, random: random.fork())) }
+
+    private var wall: WallStart {
+        WallStart(
             unixNanoseconds: 1_790_000_000_000_000_000 + world.now.nanoseconds,
             at: world.now
         )
-        let running = MachineHost<Gateway>(
-            id.text,
-            Gateway(wallClock: wall, random: random.fork()),
-            in: world
-        )
+    }
+
+    /// Another process goes on with what this one leaves, after a pause.
+    func upgrade(after pause: Duration) {
+        guard let machine else { return }
+        let state = machine.machine.retire(at: world.now)
+        kept = []
+        kill(noticedAfter: .zero)
+        world.after(pause) { [self] in
+            resume(state)
+            let received = kept ?? []
+            kept = nil
+            for receive in received { receive() }
+            guard resumesTwice else { return }
+            world.after(.seconds(2)) { [self] in
+                kill(noticedAfter: .zero)
+                resume(state)
+            }
+        }
+    }
+
+    private func resume(_ state: [UInt8]) {
+        do {
+            let gateway = try Gateway.resumed(
+                from: state.rawSpan,
+                wallClock: wall,
+                random: random.fork(),
+                at: world.now
+            )
+            start(gateway)
+        } catch {
+            world.fail("\(id) leaves a state that cannot be read: \(error)")
+        }
+    }
+
+    private func start(_ gateway: consuming Gateway) {
+        starts += 1
+        let running = MachineHost<Gateway>(id.text, gateway, in: world)
         running.onOutput = { [unowned self, unowned running] in handle($0, of: running) }
         running.onDatagram = { [unowned self] bytes, remote, local in
             internet.send(bytes, from: host, local: local, to: remote)
@@ -112,10 +162,16 @@ final class GatewayHost {
         guard let header = try? PacketHeader(packet.rawSpan),
             let translated = masquerade.inbound(packet, header)
         else { return }
-        machine?.receive(packet: translated)
+        // What is larger than the tunnel device goes in pieces.
+        identification &+= 1
+        for piece in Fragments.cut(translated, identification: identification) {
+            receiveOrKeep { [unowned self] in machine?.receive(packet: piece) }
+        }
     }
 
-    private func forward(_ packet: [UInt8]) {
+    private func forward(_ piece: [UInt8]) {
+        // The kernel's connection tracking sees no fragments.
+        guard let packet = defragmenter.receive(piece) else { return }
         guard let header = try? PacketHeader(packet.rawSpan) else {
             return world.fail("\(id) forwards a packet that cannot be read")
         }

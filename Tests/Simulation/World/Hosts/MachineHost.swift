@@ -31,7 +31,7 @@ final class MachineHost<Machine: PacketMachine & ~Copyable> {
     var isSuspended = false
     /// A mistake, made on purpose: now and then it sleeps too long.
     var skipsDeadlines = false
-    private let skippedOf = 10
+    private let skippedOf = 5
     private let skippedFor: Duration = .seconds(5)
     private var deadlineCount = 0
     private var isOversleeping = false

@@ -9,11 +9,11 @@ final class NameServer {
     let delay: Duration
     /// Seconds that each record may be kept.
     let timeToLive: UInt32
+    /// Whether it answers nothing.
     var isDown = false
+    /// When it came back last.
+    var backAt: Instant?
     private var records: [Name: [RecordData]] = [:]
-    /// Somebody asked.
-    var onQuestion: (Question) -> Void = { _ in }
-
     init(_ address: IPAddress, delay: Duration, timeToLive: UInt32) {
         (self.address, self.delay, self.timeToLive) = (address, delay, timeToLive)
     }
@@ -44,7 +44,6 @@ final class NameServer {
     func answer(_ bytes: [UInt8]) -> [UInt8]? {
         guard !isDown, let query = try? Message(bytes.rawSpan), let question = query.questions.first
         else { return nil }
-        onQuestion(question)
         var answer = Message(header: query.header, questions: [question])
         answer.header.isResponse = true
         answer.header.isRecursionAvailable = true

@@ -15,6 +15,7 @@ final class Listener {
     private var overheard: (bytes: [UInt8], target: Endpoint)?
     private unowned let world: World
     private var replayedAt: Instant?
+    private var nonces = NonceWatch()
 
     /// Whether what he sent again may have drawn the answer to what was sent at `instant` away.
     func mayHaveDiverted(_ instant: Instant) -> Bool {
@@ -38,6 +39,10 @@ final class Listener {
                 overheard = (bytes, remote)
             }
             guard kind != nil else { return "a datagram of no protocol of ours" }
+            let isRelay = sender.port == Internet.relayPort
+            if nonces.isRepeated(bytes, by: sender.name, isRelay: isRelay) {
+                return "two datagrams of one session with one counter"
+            }
             return ProbePayload.shows(in: bytes) ? "what is inside unencrypted" : nil
         }
     }

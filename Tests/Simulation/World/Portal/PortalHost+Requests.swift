@@ -29,7 +29,7 @@ extension PortalHost {
         let decision = directory.decide(client: client, resource: request.resource, in: context)
         switch decision {
         case .allow(let permit):
-            guard let seat = choose(for: request) else {
+            guard let seat = choose(for: request, at: permit.site) else {
                 let excluded = request.withoutGateway ?? []
                 let isExpected = awaited.contains { !excluded.contains($0) }
                 if isExpected, isAtGateways(request.resource) { return waiting.append(request) }
@@ -50,24 +50,24 @@ extension PortalHost {
         }
     }
 
-    /// An online gateway: one that the client is connected to, else by chance.
-    private func choose(for request: FromRole.Authorize) -> GatewaySeat? {
-        let site = directory.resources[request.resource]?.site
-        let usable = gateways.filter { seat in
-            seat.device.isOnline && directory.gateways[seat.id]?.site == site
-                && !(request.withoutGateway ?? []).contains(seat.id)
-        }
-        if request.standBy != true {
-            // Flows stick, also over a start of the client.
-            let own = leases.filter { $0.resource == request.resource }
-            let used = own.filter { !$0.isStandBy }.max { $0.begunAt < $1.begunAt }
-            for id in ([used].compactMap { $0 } + own).map(\.gateway) + request.connected
-                + leases.map(\.gateway)
-            {
-                if let seat = usable.first(where: { $0.id == id }) { return seat }
-            }
-        }
-        return usable.isEmpty ? nil : world.pick(usable)
+    /// The real rule, with the real order of what the client would like.
+    private func choose(for request: FromRole.Authorize, at site: SiteID) -> GatewaySeat? {
+        let own = leases.filter { $0.resource == request.resource }
+        let inUse = own.filter { !$0.isStandBy }.sorted { $0.begunAt < $1.begunAt }.map(\.gateway)
+        // What stands by does so for those that are in use.
+        let excluded = (request.withoutGateway ?? []) + (request.standBy == true ? inUse : [])
+        // Flows stick, also over a start of the client.
+        let holders = own.reversed().map(\.gateway)
+        let preferred =
+            request.connected.filter(holders.contains) + inUse.reversed() + holders
+            + request.connected + leases.map(\.gateway)
+        let chosen = try? GatewayChoice.choose(
+            among: options(at: site, for: request.resource),
+            connected: preferred,
+            without: excluded,
+            using: &world.random
+        )
+        return chosen.flatMap { seat($0) }
     }
 
     private func grant(_ request: FromRole.Authorize, _ permit: Permit, at seat: GatewaySeat) {

@@ -63,7 +63,8 @@ extension PortalHost {
                 "The gateway does not serve this.",
                 isTold: false
             )
-        case .report, .reach, .flows, .relayTimes: break
+        case .reach(let reach): take(reach, from: seat)
+        case .report, .flows, .relayTimes: break
         case .authorize, .punch, .release, .relayHello, .relayReport, .unknown:
             world.fail("a gateway sent \(message.type)")
         }
@@ -79,6 +80,7 @@ extension PortalHost {
         )
         welcome(seat, isReturning: !isNewKey)
         awaited.removeAll { $0 == seat.id }
+        reach.forget(seat.id)
         showSite()
         decideWaiting()
         if isNews { tellClient(of: seat, withKey: isNewKey) }

@@ -62,6 +62,12 @@ final class PortalHost {
     var relays: [RelaySeat] = []
     /// A mistake, made on purpose.
     var believesFirstCandidates = false
+    /// The same: what gateways say of resources is not listened to.
+    var ignoresReach = false
+    /// Which gateways said that they do not reach which resources.
+    var reach = ReachTable()
+    /// How often the client was asked to take another gateway for a resource.
+    var moves: [ResourceID: Int] = [:]
     /// How long dealt credentials live.
     var credentialLifetime: Duration = .seconds(3_600)
 
@@ -133,6 +139,7 @@ final class PortalHost {
         instance += 1
         isSiteShownOnline = false
         answers = AnswerCache(countMax: 256)
+        reach = ReachTable()
         for channel in channels { channel.isPortalRunning = true }
         let started = instance
         isSettling = true

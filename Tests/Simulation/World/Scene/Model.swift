@@ -106,13 +106,36 @@ final class Model {
             return canAuthorize ? .unreachable : [.unreachable, .nothing]
         }
         if !canAuthorize || portal.mayBelieveDenied(id) {
-            guard holdsLease(id) else { return served(target).union(.refusals) }
+            guard holdsLease(id) else {
+                // A gateway that hears of no grant refuses after a while, when the client may have
+                // gone to another one, and believes only that one.
+                let isUnheard = portal.gateways.contains { !$0.channel.isOpen || $0.channel.isCut }
+                let isSilent = isUnheard && portal.gateways.count > 1
+                return served(target).union(.refusals).union(isSilent ? .nothing : [])
+            }
         } else if !portal.isAnyGatewayOnline {
             // Leases go on as long as their gateways run.
             let isRunning = scene.gateways.contains(where: \.isRunning)
             return isRunning ? served(target).union(.unreachable) : .unreachable
         }
         return served(target)
+    }
+
+    /// What must become of a question for other records of a protected name, which its site answers
+    /// whatever the port filters say.
+    func siteExpectation(of name: Name) -> Expectation {
+        // Exact patterns have later identifiers here than the wildcard that covers them.
+        let covering = portal.visible.map(\.id).filter { Plan.covers($0, name) }
+        guard let id = covering.max() else { return .anything }
+        guard portal.isAllowed(id), portal.isAtGateways(id) else { return .refusals }
+        if !canAuthorize || portal.mayBelieveDenied(id), !holdsLease(id) {
+            return .refusals.union(.roundTrip)
+        }
+        guard portal.isAnyGatewayOnline else {
+            let isRunning = scene.gateways.contains(where: \.isRunning)
+            return isRunning ? .refusals.union(.roundTrip) : .refusals
+        }
+        return .roundTrip
     }
 
     private var canAuthorize: Bool {

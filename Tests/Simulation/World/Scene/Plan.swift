@@ -9,7 +9,11 @@ enum Plan {
     static let client: ClientID = "client-1"
     static let gateways: [GatewayID] = ["gateway-1", "gateway-2"]
     static let relays: [RelayID] = ["relay-1", "relay-2"]
-    static let publicResolvers = [address("9.9.9.9"), address("149.112.112.112")]
+    /// The host's own nameservers.
+    static let hostResolvers = [address("9.9.9.9"), address("149.112.112.112")]
+    /// What an admin may set in their place.
+    static let adminResolvers = [address("8.8.8.8"), address("2620:fe::fe"), address("1.1.1.1")]
+    static let publicResolvers = hostResolvers + adminResolvers
     static let actor: ActorID = "actor-1"
     static let staff: GroupID = "group-staff"
     static let site: SiteID = "site-1"
@@ -56,9 +60,11 @@ enum Plan {
     /// On the same address as the protected one, not protected.
     static let neighbour = name("blog.saas.example")
     static let absent = name("nothing.saas.example")
+    /// Each nameserver says its own address here.
+    static let mirror = name("mirror.example")
 
     static let protectedNames = [web, deepName, onlyIPv4, missing, secret, protectedService]
-    static let otherNames = [neighbour, absent]
+    static let otherNames = [neighbour, absent, mirror]
 
     static func address(_ text: String) -> IPAddress { IPAddress(text) ?? IPAddress(ipv4: 0) }
 
@@ -66,6 +72,18 @@ enum Plan {
 
     static func records(_ addresses: [IPAddress]) -> [RecordData] {
         addresses.map { $0.isIPv4 ? .a($0) : .aaaa($0) }
+    }
+
+    /// What a name of the site has beside addresses: a little of it says whose it is.
+    static func otherRecords(_ name: Name) -> [RecordData] {
+        let own = Array(name.description.utf8)
+        return [
+            .txt([own]), .mx(preference: 10, name), .ns(name),
+            .srv(priority: 1, weight: 2, port: 443, name),
+            .caa(flags: 0, tag: Array("issue".utf8), value: own),
+            // These would tell the real address: they must not come through.
+            .https(priority: 1, target: .root, []), .svcb(priority: 1, target: .root, []),
+        ]
     }
 
     /// The names that a resource is for, most of them; empty for networks.

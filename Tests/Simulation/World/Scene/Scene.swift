@@ -18,7 +18,7 @@ final class Scene {
     let publicNames: [NameServer]
     /// Known inside the site; what the gateways ask.
     let siteNames: NameServer
-    let servers: [ResourceServer]
+    let site: SiteNetwork
     let applications: Applications
     let calm: Calm
     private(set) lazy var model = Model(self)
@@ -48,16 +48,17 @@ final class Scene {
             internet,
             places: places,
             channel: portal.clientChannel,
-            resolvers: publicNames.map(\.endpoint)
+            resolvers: Plan.hostResolvers.map { Endpoint($0, port: 53) }
         )
         relays = Self.relays(world, settings, internet, portal)
         gateways = Self.gateways(world, settings, internet, portal, siteNames)
-        servers = [
+        let servers = [
             ("web-1", Plan.webAddresses[0]), ("web-2", Plan.webAddresses[1]),
             ("service", Plan.serviceAddresses),
         ].map {
             ResourceServer($0.0, $0.1, udpPorts: Plan.udpPorts, tcpPorts: Plan.tcpPorts)
         }
+        site = SiteNetwork(in: world, delay: settings.siteDelay, servers)
         applications = Applications(in: world, own: Plan.clientTunnel)
         calm = Calm(in: world)
         listener = Listener(internet, in: world)
@@ -132,15 +133,20 @@ final class Scene {
         }
         client.onSend = { [unowned self] in applications.noteSent() }
         client.onPacket = { [unowned self] in applications.receive($0) }
-        client.onExchange = { [unowned self] in answer($0, from: publicNames, $1) }
+        client.onExchange = { [unowned self] exchange, reply in
+            queries.isAskedOutside(exchange.bytes)
+            answer(exchange, from: publicNames, reply)
+        }
+        client.onForward = { [unowned self] query, reply in
+            if query.isInTunnel { return KernelQuery(self, query, reply).begin() }
+            queries.isAskedOutside(query.bytes)
+            reply(nil)
+        }
         client.bridges.listener = { [unowned self] in relay(at: $0) }
         for gateway in gateways { join(gateway) }
         for server in servers {
             server.onStranger = { [unowned self] in world.fail("\(server.name) gets \($0)") }
             server.onProbe = { [unowned self] in prober.arrived($0, $1, at: server) }
-        }
-        for server in publicNames {
-            server.onQuestion = { [unowned self] in queries.askedOutside($0) }
         }
         for relay in relays { join(relay) }
     }
@@ -158,8 +164,10 @@ final class Scene {
             seat.channel.sendToPortal { [unowned self] in portal.receive(from: seat, message) }
         }
         gateway.onFinished = { [unowned self] in portal.gatewayLeft(seat, politely: true) }
-        gateway.onExchange = { [unowned self] in answer($0, from: [siteNames], $1) }
-        gateway.onPacket = { [unowned self] in route($0) }
+        gateway.onExchange = { [unowned self, unowned gateway] in
+            if site.reachesNames(gateway.id) { answer($0, from: [siteNames], $1) }
+        }
+        site.join(gateway)
         gateway.onForward = { [unowned self] in inspect($0, $1) }
     }
 
@@ -174,6 +182,7 @@ final class Scene {
     private func setRecords() {
         for server in publicNames {
             server[Plan.neighbour] = Plan.records(Plan.serviceAddresses)
+            server[Plan.mirror] = Plan.records([server.address])
         }
         setSiteRecords(Plan.web, Plan.webAddresses[0])
         setSiteRecords(Plan.deepName, Plan.webAddresses[1])
@@ -184,7 +193,9 @@ final class Scene {
 
     /// A name of the site leads elsewhere from now on.
     func setSiteRecords(_ name: Name, _ addresses: [IPAddress]) {
-        siteNames[name] = Plan.records(addresses)
+        siteNames[name] =
+            addresses.isEmpty
+            ? [] : Plan.records(addresses) + Plan.otherRecords(name)
         model.recordsChanged(name, to: addresses)
     }
 
@@ -202,9 +213,9 @@ final class Scene {
     /// How long leases live at a gateway without the portal.
     var absenceLimit: Duration { .seconds(settings.absenceSeconds) }
 
-    func server(at address: IPAddress) -> ResourceServer? {
-        servers.first { $0.addresses.contains(address) }
-    }
+    var servers: [ResourceServer] { site.servers }
+
+    func server(at address: IPAddress) -> ResourceServer? { site.server(at: address) }
 
     private func answer(
         _ exchange: Exchange,
@@ -218,23 +229,6 @@ final class Scene {
             guard let answer = server.answer(exchange.bytes) else { return }
             world.after(server.delay) { reply(answer) }
         }
-    }
-
-    /// The site's network, which loses nothing.
-    private func route(_ packet: [UInt8]) {
-        guard let header = try? PacketHeader(packet.rawSpan),
-            let server = server(at: header.destination)
-        else { return }
-        world.after(settings.siteDelay) { [self] in
-            for answer in server.receive(packet) where !answer.isEmpty { routeBack(answer) }
-        }
-    }
-
-    private func routeBack(_ packet: [UInt8]) {
-        guard let header = try? PacketHeader(packet.rawSpan),
-            let gateway = gateways.first(where: { $0.addresses.contains(header.destination) })
-        else { return }
-        world.after(settings.siteDelay) { gateway.receive(packet) }
     }
 
     /// What leaves a gateway's tunnel device: only what some policy lets this client reach.

@@ -37,6 +37,7 @@ final class Applications {
     private let own: [IPAddress]
     private var listeners: [Key: any Listener] = [:]
     private var nextPort: UInt16 = 32_768
+    private var defragmenter = Defragmenter()
     /// When a packet came or went last.
     private(set) var lastTraffic: Instant
 
@@ -64,8 +65,9 @@ final class Applications {
         listeners[Key(transport: transport, port: port)] = nil
     }
 
-    /// A packet that came out of the tunnel device.
-    func receive(_ packet: [UInt8]) {
+    /// A packet that came out of the tunnel device, or a piece of one.
+    func receive(_ piece: [UInt8]) {
+        guard let packet = defragmenter.receive(piece) else { return }
         if let problem = PacketCheck.problem(packet) {
             return world.fail("an application gets a packet that \(problem)")
         }

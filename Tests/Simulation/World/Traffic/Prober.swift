@@ -17,6 +17,8 @@ final class Prober {
         static let memory: Duration = .seconds(120)
         /// A loss this long before a probe may still be felt.
         static let lossMemory: Duration = .seconds(4)
+        /// Bytes that a datagram carries at most; more than the tunnel's packets.
+        static let byteCount = 4_000
     }
 
     private final class Probe: Applications.Listener {
@@ -62,6 +64,8 @@ final class Prober {
     private(set) var tally: [Expectation: Int] = [:]
     /// Verdicts that nothing disturbed.
     private(set) var strictCount = 0
+    /// Datagrams that went in pieces.
+    private(set) var largeCount = 0
 
     init(_ scene: Scene) { self.scene = scene }
 
@@ -74,9 +78,11 @@ final class Prober {
         let probe = Probe(count, target, to: destination, expectation, of: self)
         probes[count] = probe
         probe.port = scene.applications.port(target.transport, probe)
+        let isLarge = target.transport == .udp && world.chance(perTenThousand: 2500)
+        let sizes = isLarge ? 1_200...Limits.byteCount : 16...1_180
         let payload = ProbePayload(
             probe: count,
-            byteCount: Int.random(in: 16...1_180, using: &world.random)
+            byteCount: Int.random(in: sizes, using: &world.random)
         )
         let ip = IPHeader(
             from: scene.applications.address(destination.family),
@@ -98,7 +104,12 @@ final class Prober {
             isAnswerable: expectation == .roundTrip
         )
         world.after(Limits.patience) { [weak self] in self?.judge(probe) }
-        scene.client.send(packet)
+        var pieces = Fragments.cut(packet, identification: UInt32(truncatingIfNeeded: count))
+        // Which of two resources that share a name is meant, only the first piece says.
+        let isShared = target.place == .name(Plan.secret)
+        if world.chance(perTenThousand: 2000), !isShared { pieces.reverse() }
+        if pieces.count > 1 { largeCount += 1 }
+        scene.client.send(pieces: pieces)
     }
 
     /// A probe came to a server.

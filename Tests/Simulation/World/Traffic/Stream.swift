@@ -13,6 +13,8 @@ final class Stream: Applications.Listener {
     enum Limits {
         /// The first repetition; then twice as long, up to `repeatMax`.
         static let repeatMin: Duration = .milliseconds(300)
+        /// The same of a SYN, as kernels do it.
+        static let repeatSYN: Duration = .seconds(1)
         static let repeatMax: Duration = .seconds(1)
         /// Without progress for so long it hangs.
         static let patience: Duration = .seconds(12)
@@ -42,6 +44,7 @@ final class Stream: Applications.Listener {
     private var progressAt: Instant
     private var generation = 0
     private(set) var finished: Expectation?
+    var onOpen: () -> Void = {}
     var onEnd: (Stream) -> Void = { _ in }
 
     init(
@@ -64,10 +67,12 @@ final class Stream: Applications.Listener {
     private var world: World { scene.world }
 
     /// Sends the SYN.
-    func open() {
+    ///
+    /// - Parameter pause: When it is repeated first.
+    func open(repeatingAfter pause: Duration = Limits.repeatMin) {
         port = scene.applications.port(.tcp, self)
         world.note("stream \(number): \(target) at \(destination), expected \(expectation.words)")
-        sendAgain(after: Limits.repeatMin)
+        sendAgain(after: pause)
         world.after(Limits.patience) { [weak self] in self?.watch() }
     }
 
@@ -157,6 +162,7 @@ extension Stream {
             theirNext = theirStart
             state = .open
             world.note("stream \(number) is open")
+            onOpen()
             advance()
             nextPiece()
         case .open: take(payload, at: header.sequence)
@@ -266,7 +272,9 @@ extension Stream {
         // Between two pieces it waits by itself.
         if state == .open, piece.isEmpty { return }
         guard progressAt.duration(to: world.now) >= Limits.patience else { return }
-        if scene.calm.disturbance(of: resource, since: progressAt) != nil {
+        if scene.calm.disturbance(of: resource, since: progressAt) != nil
+            || scene.site.mayHold(openedAt, since: progressAt)
+        {
             progressAt = world.now
             return giveUpWhenLost()
         }

@@ -68,14 +68,14 @@ final class Workload {
 
     private func act() {
         switch Int.random(in: 0..<100, using: &world.random) {
-        case 0..<50: probe(world.pick([.udp, .icmp]))
-        case 50..<67: query()
-        case 67..<79: stream()
-        case 79..<88: train(count: 10, gap: .milliseconds(100))
-        case 88..<91:
+        case 0..<46: probe(world.pick([.udp, .icmp]))
+        case 46..<64: query()
+        case 64..<76: stream()
+        case 76..<85: train(count: 10, gap: .milliseconds(100))
+        case 85..<88:
             scene.client.machine?.disturb()
             for gateway in scene.gateways { gateway.machine?.disturb() }
-        case 91..<93: attack()
+        case 88..<90: attack()
         default:
             guard hasFaults else { return probe(.udp) }
             faults.inflict()
@@ -248,22 +248,17 @@ extension Workload {
     }
 
     private static let otherTypes: [RecordType] = [
-        .mx, .txt, .srv, .ns, .caa, .soa, .naptr, .svcb,
+        .mx, .txt, .srv, .ns, .caa, .soa, .naptr, .svcb, .any,
     ]
 
     private func query() {
         let names = Plan.protectedNames + Plan.otherNames
         let name = world.pick(names)
         switch Int.random(in: 0..<10, using: &world.random) {
-        case 0..<4: scene.queries.ask(name, .a)
-        case 4..<7: scene.queries.ask(name, .aaaa)
-        case 7: scene.queries.ask(name, .https)
-        case 8:
-            let isAny = world.chance(perTenThousand: 3000)
-            scene.queries.ask(
-                isAny ? name : world.pick(Plan.otherNames),
-                world.pick(Self.otherTypes)
-            )
+        case 0..<3: scene.queries.ask(name, .a)
+        case 3..<5: scene.queries.ask(name, .aaaa)
+        case 5: scene.queries.ask(name, .https)
+        case 6..<9: scene.queries.ask(name, world.pick(Self.otherTypes))
         default:
             guard let proxy = scene.queries.known(Plan.web, .ipv4)?.first else { return }
             scene.queries.ask(Name(reverse: proxy), .ptr)

@@ -1,35 +1,59 @@
-internal import Control
+public import Control
 
 /// Which gateway of a site serves a lease, among those that reach the resource: one that the client
 /// uses already, else the least loaded of its region or, where none is, of all, else any of those
 /// alike.
-enum GatewayChoice {
+public enum GatewayChoice {
     /// A gateway that is connected now.
-    struct Option: Equatable {
-        let id: GatewayID
+    public struct Option: Equatable, Sendable {
+        public let id: GatewayID
         /// Clients that hold a lease there.
-        let clientCount: Int
+        public let clientCount: Int
         /// Takes nobody new.
-        let isDraining: Bool
+        public let isDraining: Bool
         /// Whether it speaks the first-packet flow, which clients 1.1 need.
-        let speaksCurrent: Bool
+        public let speaksCurrent: Bool
         /// Where it stands; nil means unknown.
-        let region: String?
+        public let region: String?
         /// Whether it said that it does not reach the resource.
-        var isPassedOver = false
+        public let isPassedOver: Bool
+
+        public init(
+            id: GatewayID,
+            clientCount: Int,
+            isDraining: Bool,
+            speaksCurrent: Bool,
+            region: String?,
+            isPassedOver: Bool = false
+        ) {
+            (self.id, self.clientCount, self.isDraining) = (id, clientCount, isDraining)
+            (self.speaksCurrent, self.region) = (speaksCurrent, region)
+            self.isPassedOver = isPassedOver
+        }
+
+        /// Whether it can take the new flows of a client that another gateway is to let go.
+        public var canTakeOver: Bool { speaksCurrent && !isDraining && !isPassedOver }
     }
 
     /// Why there is none.
-    enum Failure: Error, Equatable {
+    public enum Failure: Error, Equatable {
         /// None is connected, or only those that the client asked to be left out.
         case offline
         /// Some are connected, and all are too old for this client.
         case versionMismatch
     }
 
-    /// The gateway among `options`, which are connected now, for a client that has tunnels to
-    /// `connected`, best first, and was refused or not answered by `excluded`.
-    static func choose(
+    /// Chooses a gateway.
+    ///
+    /// - Parameters:
+    ///   - options: The gateways of the site that are connected now.
+    ///   - connected: Those that the client has tunnels to, best first.
+    ///   - excluded: Those that refused the client, or did not answer it.
+    ///   - region: Where the client is; nil: unknown.
+    ///   - random: Decides between those that are alike.
+    /// - Returns: The one that serves.
+    /// - Throws: Why none does.
+    public static func choose(
         among options: [Option],
         connected: [GatewayID],
         without excluded: [GatewayID],
