@@ -273,7 +273,11 @@ public struct LabHost: Sendable {
 
     /// A bridge, for hosts to be attached to.
     public func bridge(_ name: String = "br0", addresses: [String]) throws {
-        try must("ip", "link", "add", name, "type", "bridge")
+        // Without an address of its own it would change to that of a later wire, and its neighbours
+        // would ask for the old one until they give up.
+        let own = [2] + (0..<5).map { _ in UInt8.random(in: .min ... .max) }
+        let hardware = own.map { String(format: "%02x", $0) }.joined(separator: ":")
+        try must("ip", "link", "add", name, "address", hardware, "type", "bridge")
         try address(name, addresses)
     }
 
