@@ -47,7 +47,8 @@ public struct FamilyCheck: Sendable {
         return (findings, findings.allSatisfy(\.isRight) ? "" : field.logs)
     }
 
-    private static let configuration = """
+    /// Everything below corp.example, for ada.
+    static let configuration = """
         account: Example
         sites:
           - name: headquarters

@@ -59,7 +59,7 @@ public struct TranslatedPathBench {
             executable: executable,
             records: Self.servers.map { "\($0.name). 60 IN \($0.own) \($0.address)" },
             siteAddresses: ["fd20::80/64"],
-            configuration: Self.configuration
+            configuration: FamilyCheck.configuration
         )
         defer { wire.remove() }
         say("")
@@ -120,21 +120,4 @@ public struct TranslatedPathBench {
             seconds: seconds
         ).bitsPerSecond / 1e9
     }
-
-    private static let configuration = """
-        account: Example
-        sites:
-          - name: headquarters
-        resources:
-          - name: Corp
-            address: "*.corp.example"
-            site: headquarters
-        groups:
-          - name: Engineering
-            members: [ada@example.com]
-        policies:
-          - group: Engineering
-            resource: Corp
-
-        """
 }
